@@ -1,0 +1,3 @@
+"""Openstage: the open media platform that anyone can run."""
+
+__version__ = "0.1.0"

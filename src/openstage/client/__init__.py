@@ -1,0 +1,1 @@
+"""Python client of the documented platforms and of Openstage."""

@@ -1,0 +1,1 @@
+"""Signed addresses, playlists, byte ranges."""

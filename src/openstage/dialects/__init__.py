@@ -1,0 +1,1 @@
+"""The documented platforms' wires: parse, use case, envelope; no logic."""

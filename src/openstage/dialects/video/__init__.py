@@ -1,0 +1,1 @@
+"""The video cloud's wire (docs/video-dialect.md)."""

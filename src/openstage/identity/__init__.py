@@ -1,0 +1,1 @@
+"""Who calls: apps, their end users, and the tokens issued to them."""

@@ -1,0 +1,1 @@
+"""Everything that touches media bytes, in sandboxed processes: probe, ladder, renditions, pictures."""

@@ -1,0 +1,196 @@
+"""The one settings object: `OPENSTAGE_*` variables over an optional `openstage.toml` over defaults.
+
+`docs/settings.md` and `openstage settings` are made from this class; a setting without a help text fails a test.
+"""
+
+import functools
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ReviewMode = Literal["none", "before", "after"]
+Seconds = PositiveInt
+Bytes = PositiveInt
+
+MIB = 1024**2
+GIB = 1024**3
+DAY = 24 * 3600
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Durations are in seconds and sizes in bytes unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="OPENSTAGE_", extra="ignore", frozen=True)
+
+    # --- where things are -------------------------------------------------------------------------------------
+    data: Annotated[
+        Path, Field(description="Data folder: embedded database, staging files, objects, keys.")
+    ] = Path("data")
+    listen: Annotated[
+        str,
+        Field(description="Address and port to listen on.", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$"),
+    ] = "127.0.0.1:8080"
+    public_url: Annotated[
+        str, Field(description="Public address of the server; empty: http:// and the listen address.")
+    ] = ""
+    upload_url: Annotated[
+        str,
+        Field(
+            description="Public address of the upload role (`/openupload`, `/upload`, …); empty: public_url."
+        ),
+    ] = ""
+    api_url: Annotated[
+        str, Field(description="Public address of the open API role (`/api/…`); empty: public_url.")
+    ] = ""
+    media_url: Annotated[
+        str,
+        Field(
+            description="Public address of the media role (playlists, segments, pictures, watch pages); empty: public_url."
+        ),
+    ] = ""
+    database_url: Annotated[
+        str,
+        Field(
+            description="PostgreSQL address (`postgresql://…`); empty: the embedded database in the data folder."
+        ),
+    ] = ""
+    storage_url: Annotated[
+        str,
+        Field(
+            description="Object store (`s3://bucket/prefix`, `gs://…`, `az://…`, `file:///…`); empty: the folder `objects` in the data folder."
+        ),
+    ] = ""
+    ffmpeg: Annotated[str, Field(description="ffmpeg program; empty: the one that comes with Openstage.")] = (
+        ""
+    )
+
+    # --- what is allowed --------------------------------------------------------------------------------------
+    review: Annotated[
+        ReviewMode,
+        Field(
+            description="Review of works: `none`, `before` publication, or `after` it (published first, taken down if refused)."
+        ),
+    ] = "none"
+    quota: Annotated[
+        NonNegativeInt,
+        Field(description="Bytes an app may store unless its own quota says otherwise; 0: no limit."),
+    ] = 0
+    max_upload: Annotated[Bytes, Field(description="Largest file that may be uploaded, in bytes.")] = (
+        256 * GIB
+    )
+    max_piece: Annotated[Bytes, Field(description="Largest piece of an upload, in bytes.")] = 1 * GIB
+    min_free: Annotated[
+        NonNegativeInt,
+        Field(description="Bytes that stay free on the disk: uploads and transcoding are refused below it."),
+    ] = 256 * MIB
+    max_duration: Annotated[Seconds, Field(description="Longest medium that is published.")] = 12 * 3600
+    max_pixels: Annotated[
+        PositiveInt, Field(description="Largest picture (width × height) that is decoded.")
+    ] = 8192 * 4320
+    max_streams: Annotated[PositiveInt, Field(description="Most streams a file may have.")] = 64
+
+    # --- lifetimes --------------------------------------------------------------------------------------------
+    access_token_lifetime: Annotated[Seconds, Field(description="Life of an access token.")] = 1 * DAY
+    refresh_token_lifetime: Annotated[Seconds, Field(description="Life of a refresh token.")] = 30 * DAY
+    refresh_grace: Annotated[
+        NonNegativeInt,
+        Field(
+            description="For so long a used refresh token gives the same successor again (the reply may have been lost)."
+        ),
+    ] = 60
+    secret_grace: Annotated[
+        NonNegativeInt, Field(description="For so long the old secret stays valid after a rotation.")
+    ] = 1 * DAY
+    address_lifetime: Annotated[Seconds, Field(description="Life of a signed media address.")] = 15 * 60
+    upload_lifetime: Annotated[
+        Seconds, Field(description="Life of an unfinished upload after its last piece.")
+    ] = 7 * DAY
+    piece_timeout: Annotated[
+        PositiveFloat, Field(description="A piece whose sender stays silent for so many seconds is dropped.")
+    ] = 60.0
+    deletion_grace: Annotated[
+        NonNegativeInt,
+        Field(description="For so long a deleted work can be restored; then its bytes are removed."),
+    ] = 7 * DAY
+
+    # --- work -------------------------------------------------------------------------------------------------
+    worker: Annotated[bool, Field(description="Run a worker beside the server.")] = True
+    worker_concurrency: Annotated[PositiveInt, Field(description="Jobs that one worker runs at once.")] = 1
+    encoder_threads: Annotated[
+        NonNegativeInt, Field(description="Threads of one encoder; 0: as many as the machine has cores.")
+    ] = 0
+    wait_for_all: Annotated[
+        bool,
+        Field(
+            description="A work counts as published when all its renditions are whole, not at the first one."
+        ),
+    ] = False
+    database_pool: Annotated[PositiveInt, Field(description="Most database connections of one process.")] = 8
+
+    # --- logs -------------------------------------------------------------------------------------------------
+    log_format: Annotated[Literal["text", "json"], Field(description="Form of the log lines.")] = "text"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Least level that is logged.")
+    ] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of the sources: arguments, `OPENSTAGE_*` variables, the TOML file (`OPENSTAGE_CONFIG` or ./openstage.toml)."""
+        file = Path(os.environ.get("OPENSTAGE_CONFIG", "openstage.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+
+    # --- derived ----------------------------------------------------------------------------------------------
+    @functools.cached_property
+    def folder(self) -> Path:
+        """The data folder as an absolute path."""
+        return self.data.expanduser().absolute()
+
+    @property
+    def staging_folder(self) -> Path:
+        """Folder of the files that are being received."""
+        return self.folder / "staging"
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Folder in which media tools write before their results move to the object store."""
+        return self.folder / "scratch"
+
+    @property
+    def host(self) -> str:
+        """Host part of the listen address, without brackets."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """Port part of the listen address."""
+        return int(self.listen.rpartition(":")[2])
+
+    def base(self, role: Literal["public", "upload", "api", "media"] = "public") -> str:
+        """Public address of a role, without a slash at its end."""
+        by_role = {"public": "", "upload": self.upload_url, "api": self.api_url, "media": self.media_url}
+        return (by_role[role] or self.public_url or f"http://{self.listen}").rstrip("/")
+
+
+def load() -> Settings:
+    """Read the settings from the environment and the file.
+
+    Raises:
+        pydantic.ValidationError: a value can't be what it should be; the message names the setting.
+
+    """
+    return Settings()

@@ -1,0 +1,1 @@
+"""Where bytes lie: the object store and the staging files."""

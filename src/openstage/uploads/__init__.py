@@ -1,0 +1,1 @@
+"""Uploads in resumable pieces: sessions, received ranges, finish once."""

@@ -1,0 +1,1 @@
+"""What was, or will be, published: metadata, the state machine, visibility, listing, play counts."""
