@@ -31,9 +31,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OPENSTAGE_", extra="ignore", frozen=True)
 
     # --- where things are -------------------------------------------------------------------------------------
-    data: Annotated[
-        Path, Field(description="Data folder: embedded database, staging files, objects, keys.")
-    ] = Path("data")
+    data: Annotated[Path, Field(description="Data folder: embedded database, staging files, objects, keys.")] = Path(
+        "data"
+    )
     listen: Annotated[
         str,
         Field(description="Address and port to listen on.", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$"),
@@ -43,13 +43,11 @@ class Settings(BaseSettings):
     ] = ""
     upload_url: Annotated[
         str,
-        Field(
-            description="Public address of the upload role (`/openupload`, `/upload`, …); empty: public_url."
-        ),
+        Field(description="Public address of the upload role (`/openupload`, `/upload`, …); empty: public_url."),
     ] = ""
-    api_url: Annotated[
-        str, Field(description="Public address of the open API role (`/api/…`); empty: public_url.")
-    ] = ""
+    api_url: Annotated[str, Field(description="Public address of the open API role (`/api/…`); empty: public_url.")] = (
+        ""
+    )
     media_url: Annotated[
         str,
         Field(
@@ -58,9 +56,7 @@ class Settings(BaseSettings):
     ] = ""
     database_url: Annotated[
         str,
-        Field(
-            description="PostgreSQL address (`postgresql://…`); empty: the embedded database in the data folder."
-        ),
+        Field(description="PostgreSQL address (`postgresql://…`); empty: the embedded database in the data folder."),
     ] = ""
     storage_url: Annotated[
         str,
@@ -68,9 +64,7 @@ class Settings(BaseSettings):
             description="Object store (`s3://bucket/prefix`, `gs://…`, `az://…`, `file:///…`); empty: the folder `objects` in the data folder."
         ),
     ] = ""
-    ffmpeg: Annotated[str, Field(description="ffmpeg program; empty: the one that comes with Openstage.")] = (
-        ""
-    )
+    ffmpeg: Annotated[str, Field(description="ffmpeg program; empty: the one that comes with Openstage.")] = ""
 
     # --- what is allowed --------------------------------------------------------------------------------------
     review: Annotated[
@@ -83,18 +77,16 @@ class Settings(BaseSettings):
         NonNegativeInt,
         Field(description="Bytes an app may store unless its own quota says otherwise; 0: no limit."),
     ] = 0
-    max_upload: Annotated[Bytes, Field(description="Largest file that may be uploaded, in bytes.")] = (
-        256 * GIB
-    )
+    max_upload: Annotated[Bytes, Field(description="Largest file that may be uploaded, in bytes.")] = 256 * GIB
     max_piece: Annotated[Bytes, Field(description="Largest piece of an upload, in bytes.")] = 1 * GIB
     min_free: Annotated[
         NonNegativeInt,
         Field(description="Bytes that stay free on the disk: uploads and transcoding are refused below it."),
     ] = 256 * MIB
     max_duration: Annotated[Seconds, Field(description="Longest medium that is published.")] = 12 * 3600
-    max_pixels: Annotated[
-        PositiveInt, Field(description="Largest picture (width × height) that is decoded.")
-    ] = 8192 * 4320
+    max_pixels: Annotated[PositiveInt, Field(description="Largest picture (width × height) that is decoded.")] = (
+        8192 * 4320
+    )
     max_streams: Annotated[PositiveInt, Field(description="Most streams a file may have.")] = 64
 
     # --- lifetimes --------------------------------------------------------------------------------------------
@@ -110,9 +102,9 @@ class Settings(BaseSettings):
         NonNegativeInt, Field(description="For so long the old secret stays valid after a rotation.")
     ] = 1 * DAY
     address_lifetime: Annotated[Seconds, Field(description="Life of a signed media address.")] = 15 * 60
-    upload_lifetime: Annotated[
-        Seconds, Field(description="Life of an unfinished upload after its last piece.")
-    ] = 7 * DAY
+    upload_lifetime: Annotated[Seconds, Field(description="Life of an unfinished upload after its last piece.")] = (
+        7 * DAY
+    )
     piece_timeout: Annotated[
         PositiveFloat, Field(description="A piece whose sender stays silent for so many seconds is dropped.")
     ] = 60.0
@@ -129,9 +121,7 @@ class Settings(BaseSettings):
     ] = 0
     wait_for_all: Annotated[
         bool,
-        Field(
-            description="A work counts as published when all its renditions are whole, not at the first one."
-        ),
+        Field(description="A work counts as published when all its renditions are whole, not at the first one."),
     ] = False
     database_pool: Annotated[PositiveInt, Field(description="Most database connections of one process.")] = 8
 
@@ -147,8 +137,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of the sources: arguments, `OPENSTAGE_*` variables, the TOML file (`OPENSTAGE_CONFIG` or ./openstage.toml)."""
         file = Path(os.environ.get("OPENSTAGE_CONFIG", "openstage.toml"))
