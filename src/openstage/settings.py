@@ -43,35 +43,29 @@ class Settings(BaseSettings):
     ] = ""
     upload_url: Annotated[
         str,
-        Field(description="Public address of the upload role (`/openupload`, `/upload`, …); empty: public_url."),
+        Field(description="Public address of the upload role (`/openupload`, …); empty: public_url."),
     ] = ""
     api_url: Annotated[str, Field(description="Public address of the open API role (`/api/…`); empty: public_url.")] = (
         ""
     )
     media_url: Annotated[
         str,
-        Field(
-            description="Public address of the media role (playlists, segments, pictures, watch pages); empty: public_url."
-        ),
+        Field(description="Public address of the media role (media, pictures, pages); empty: public_url."),
     ] = ""
     database_url: Annotated[
         str,
-        Field(description="PostgreSQL address (`postgresql://…`); empty: the embedded database in the data folder."),
+        Field(description="PostgreSQL address (`postgresql://…`); empty: the embedded database."),
     ] = ""
     storage_url: Annotated[
         str,
-        Field(
-            description="Object store (`s3://bucket/prefix`, `gs://…`, `az://…`, `file:///…`); empty: the folder `objects` in the data folder."
-        ),
+        Field(description="Object store (`s3://bucket/prefix`, `gs://…`, `az://…`, `file:///…`); empty: a folder."),
     ] = ""
     ffmpeg: Annotated[str, Field(description="ffmpeg program; empty: the one that comes with Openstage.")] = ""
 
     # --- what is allowed --------------------------------------------------------------------------------------
     review: Annotated[
         ReviewMode,
-        Field(
-            description="Review of works: `none`, `before` publication, or `after` it (published first, taken down if refused)."
-        ),
+        Field(description="Review of works: `none`, `before` publication, or `after` it (taken down if refused)."),
     ] = "none"
     quota: Annotated[
         NonNegativeInt,
@@ -94,9 +88,7 @@ class Settings(BaseSettings):
     refresh_token_lifetime: Annotated[Seconds, Field(description="Life of a refresh token.")] = 30 * DAY
     refresh_grace: Annotated[
         NonNegativeInt,
-        Field(
-            description="For so long a used refresh token gives the same successor again (the reply may have been lost)."
-        ),
+        Field(description="For so long a used refresh token gives the same successor again (a reply may be lost)."),
     ] = 60
     secret_grace: Annotated[
         NonNegativeInt, Field(description="For so long the old secret stays valid after a rotation.")
@@ -140,7 +132,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order of the sources: arguments, `OPENSTAGE_*` variables, the TOML file (`OPENSTAGE_CONFIG` or ./openstage.toml)."""
+        """Order of the sources: arguments, `OPENSTAGE_*`, the TOML file (`OPENSTAGE_CONFIG` or ./openstage.toml)."""
         file = Path(os.environ.get("OPENSTAGE_CONFIG", "openstage.toml"))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
