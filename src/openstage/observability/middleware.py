@@ -1,0 +1,114 @@
+"""Around each request: its id, its log line, its metrics.
+
+Plain ASGI, because bodies of gigabytes pass through it.
+"""
+
+import re
+import secrets
+import time
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from openstage.observability import metrics
+from openstage.observability.logs import get_logger
+
+log = get_logger("http")
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+SLOW_SECONDS = 5.0
+# What can be told of a path without telling a token: its first part.
+SURFACES = {
+    "api": "video", "openupload": "video", "uploadfinish": "video", "cancelupload": "video", "uploadstatus": "video",
+    "upload": "upload", "media": "media", "pictures": "media", "w": "pages", "e": "pages", "": "pages", "docs": "pages",
+    "static": "pages", "healthz": "operation", "readyz": "operation", "metrics": "operation",
+}  # fmt: skip
+
+
+class Observed:
+    """ASGI middleware that gives each request an id (`X-Request-Id`), logs it once answered, and counts it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send)
+        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
+            metrics.requests_in_flight.inc()
+            try:
+                await self._app(scope, exchange.receive, exchange.send)
+            finally:
+                metrics.requests_in_flight.dec()
+                exchange.close()
+
+
+class _Exchange:
+    """One request and its reply, seen from outside."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.request_id = _request_id(scope)
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._began = time.perf_counter()
+        self._status = 0
+        self._received = 0
+        self._sent = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message = {**message, "headers": [*message["headers"], (b"x-request-id", self.request_id.encode())]}
+        elif message["type"] == "http.response.body":
+            self._sent += len(message.get("body", b""))
+        await self._send(message)
+
+    def close(self) -> None:
+        seconds = time.perf_counter() - self._began
+        path: str = self._scope["path"]
+        surface = SURFACES.get(path.split("/", 2)[1] if "/" in path else "", "other")
+        method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
+        metrics.requests.labels(surface, method, str(self._status)).inc()
+        metrics.request_seconds.labels(surface).observe(seconds)
+        metrics.received_bytes.inc(self._received)
+        metrics.sent_bytes.inc(self._sent)
+        fields: dict[str, Any] = {
+            "method": method,
+            "path": _tellable(path),
+            "status": self._status,
+            "ms": round(seconds * 1000, 1),
+        }
+        if self._received:
+            fields["received"] = self._received
+        if self._sent:
+            fields["sent"] = self._sent
+        log.info("request", **fields)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value).decode()
+    return secrets.token_hex(8)
+
+
+def _tellable(path: str) -> str:
+    """Return a path without the token in it, and never longer than a line."""
+    parts = path.split("/")
+    if len(parts) > 2 and parts[1] == "media":
+        parts[2] = "…"
+    return "/".join(parts)[:200]
