@@ -56,3 +56,9 @@ class UnknownApp(DomainError):
     """No app has this client id."""
 
     code = "identity.unknown_app"
+
+
+class UnknownUser(DomainError):
+    """No end user has this number."""
+
+    code = "identity.unknown_user"

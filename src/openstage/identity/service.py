@@ -8,6 +8,7 @@ from openstage.identity.apps import Apps
 from openstage.identity.errors import AppNotUsable, BadClient, RefreshInvalid, TokenExpired, TokenInvalid
 from openstage.identity.keys import Keys
 from openstage.identity.models import App, Caller, Realm, TokenPair
+from openstage.identity.users import Users
 from openstage.settings import Settings
 
 LONGEST_UID = 256
@@ -19,6 +20,7 @@ class Identity:
 
     def __init__(self, database: Database, settings: Settings, keys: Keys) -> None:
         self.apps = Apps(database, settings, keys)
+        self.users = Users(database)
         self._database = database
         self._settings = settings
         self._successor_key = keys.derive(b"refresh successors")

@@ -33,6 +33,7 @@ create table token_family (
     created_at  timestamptz not null default now(),
     revoked_at  timestamptz
 );
+create index on token_family (user_id);
 
 create table access_token (
     digest      bytea       primary key,                         -- SHA-256 of the token

@@ -1,0 +1,5 @@
+"""`python -m openstage.cli`: the command line where the program's own path can't be used."""
+
+from openstage.cli import main
+
+main()
