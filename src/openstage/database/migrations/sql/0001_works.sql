@@ -22,17 +22,28 @@ create table work (
     media           jsonb,                                       -- what the probe found
     step            text        not null default '',             -- pipeline step under way, for progress
     percent         real        not null default 0,
+    -- Production: `pending` says that a run of the pipeline is wanted (first publication or rerun), `claim` names the run
+    -- under way (only its holder may put its results in force), `run` the one whose objects are published.
+    pending         boolean     not null default false,
+    claim           text        not null default '',
+    run             text        not null default '',
+    tries           integer     not null default 0,              -- runs in a row that broke off
+    last_fault      text        not null default '',             -- what stopped the last of them, for the operator
     play_count      bigint      not null default 0,
     created_at      timestamptz not null default now(),
     changed_at      timestamptz not null default now(),
     published_at    timestamptz,
     deleted_at      timestamptz,                                 -- hidden from then on; the state stays, so a restore gives it back
-    purged_at       timestamptz                                  -- bytes removed for good
+    purged_at       timestamptz,                                 -- bytes removed for good
+    check (pending or state <> 'publishing'),
+    check (not pending or state in ('publishing', 'reviewing', 'published', 'refused'))
 );
 create index on work (app_id, user_id, created_at desc, id desc) where deleted_at is null;
 create index on work (published_at desc) where state = 'published' and deleted_at is null;
 create index on work (deleted_at) where deleted_at is not null and purged_at is null;
-create index on work (review) where review = 'pending';
+create index on work (created_at) where review = 'pending';
+create index on work (id) where pending;
+create index on work (id) where state = 'uploading';
 
 -- One playable form of a work. Rows appear when, and only when, their objects are whole ('growing' ones aside).
 create table rendition (
