@@ -1,0 +1,2 @@
+import Hls from "hls.js";
+console.log(Hls.version);
