@@ -1,0 +1,159 @@
+"""Where a call's parameters come from: HTTP headers, query string, urlencoded form or multipart fields, mixed freely.
+
+The first place that has a non-empty value wins, in that order. Nothing here raises on garbage: what can't be read
+counts as missing, and each call says which of its parameters it needs.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from starlette.requests import Request
+
+from openstage.dialects.video.errors import BadInput
+from openstage.dialects.video.multipart import MultipartScanner, PartBegin, PartEnd, declared_boundary
+
+LONGEST_BODY: Final = 1024**2
+"""Bytes of a body that holds nothing but parameters."""
+LARGEST_INTEGER: Final = 2**63 - 1
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+
+Pairs = Iterable[tuple[str, str]]
+
+
+class Parameters:
+    """A call's parameters. Names are looked up without regard to case in headers, exactly elsewhere."""
+
+    def __init__(self, headers: Pairs = (), query: Pairs = (), form: Pairs = ()) -> None:
+        """Gather parameters from the three places, in the order in which they count."""
+        self._headers: dict[str, str] = {}
+        self._fields: dict[str, str] = {}
+        for name, value in headers:
+            _keep_first(self._headers, name.lower(), value)
+        for name, value in query:
+            _keep_first(self._fields, name, value)
+        for name, value in form:
+            _keep_first(self._fields, name, value)
+
+    def add_field(self, name: str, value: str) -> None:
+        """Add a form field that came later; what is known already stays."""
+        _keep_first(self._fields, name, value)
+
+    def text(self, name: str, default: str = "") -> str:
+        """Value as text, without blanks at its ends; `default` if missing or empty."""
+        return self._headers.get(name.lower()) or self._fields.get(name) or default
+
+    def integer(self, name: str, default: int | None = None) -> int | None:
+        """Value as a number; `default` if missing, empty or no number of 64 bits."""
+        text = self.text(name)
+        if not _INTEGER.fullmatch(text):
+            return default
+        value = int(text)
+        return value if abs(value) <= LARGEST_INTEGER else default
+
+    def exact_integer(self, name: str) -> int | None:
+        """Value as a number; None if missing or empty.
+
+        Raises:
+            BadInput: there is a value, but no number.
+
+        """
+        if not self.text(name):
+            return None
+        value = self.integer(name)
+        if value is None:
+            raise BadInput(f"{name} must be a number.")
+        return value
+
+    def required(self, name: str) -> str:
+        """Value as text.
+
+        Raises:
+            BadInput: it is missing or empty.
+
+        """
+        value = self.text(name)
+        if not value:
+            raise BadInput(f"{name} is missing.")
+        return value
+
+
+def _keep_first(values: dict[str, str], name: str, value: str) -> None:
+    value = value.strip().replace("\0", "\ufffd")  # no text column holds a NUL
+    if value and name not in values:
+        values[name] = value
+
+
+def decode(value: bytes) -> str:
+    """Text of raw bytes: UTF-8; what isn't becomes U+FFFD."""
+    return value.decode("utf-8", "replace")
+
+
+def parse_urlencoded(data: bytes) -> list[tuple[str, str]]:
+    """Pairs of a query string or form: percent-encoded or raw UTF-8, `+` for a space, anything else as it is."""
+    pairs = []
+    for field in data.split(b"&"):
+        name, _, value = field.replace(b"+", b" ").partition(b"=")
+        if name:
+            pairs.append((decode(unquote_to_bytes(name)), decode(unquote_to_bytes(value))))
+    return pairs
+
+
+def parse_multipart(data: bytes, content_type: str) -> list[tuple[str, str]]:
+    """Fields of a whole multipart body, up to where it breaks off or turns into nonsense."""
+    scanner = MultipartScanner(declared_boundary(content_type))
+    fields: list[tuple[str, str]] = []
+    name, value = "", b""
+    try:
+        for event in scanner.feed(data):
+            if isinstance(event, PartBegin):
+                name, value = event.name, b""
+            elif isinstance(event, PartEnd):
+                fields.append((name, decode(value)))
+            else:
+                value += event
+    except BadInput:
+        pass
+    return fields
+
+
+def known_parameters(request: Request) -> Parameters:
+    """Parameters that a request has before its body: headers and query."""
+    headers = [(name.decode("latin-1"), decode(value)) for name, value in request.scope["headers"]]
+    return Parameters(headers, parse_urlencoded(request.scope.get("query_string", b"")))
+
+
+async def read_parameters(request: Request) -> Parameters:
+    """All parameters of a request whose body, if any, holds nothing else.
+
+    The body's form is told by its content first: clients name a wrong Content-Type, or none.
+
+    Raises:
+        BadInput: the body is longer than `LONGEST_BODY`.
+        ClientDisconnect: the client went away before its end.
+
+    """
+    parameters = known_parameters(request)
+    for name, value in parse_body(await _read_body(request), request.headers.get("content-type", "")):
+        parameters.add_field(name, value)
+    return parameters
+
+
+def parse_body(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    """Fields of a body, multipart or urlencoded as its content tells."""
+    if not body.strip():
+        return []
+    if content_type.lower().lstrip().startswith("multipart/") or body.lstrip(b"\r\n").startswith(b"--"):
+        return parse_multipart(body, content_type)
+    return parse_urlencoded(body.strip())
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise BadInput(f"The body is too long: parameters may take {LONGEST_BODY} bytes.")
+    return bytes(body)
