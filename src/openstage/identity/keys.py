@@ -13,12 +13,16 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from openstage.errors import DomainError
+
 KEY_BYTES = 32
 NONCE_BYTES = 12
 
 
-class MasterKeyUnusable(Exception):
+class MasterKeyUnusable(DomainError):
     """The master key file is damaged, or isn't the one the database was written with."""
+
+    code = "identity.master_key_unusable"
 
 
 class Keys:
@@ -56,7 +60,7 @@ class Keys:
     def _create(cls, file: Path) -> "Keys":
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         master = secrets.token_bytes(KEY_BYTES)
-        fresh = file.with_name(f"master.{os.getpid()}.new")
+        fresh = file.with_name(f"master.{secrets.token_hex(8)}.new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as out:
             out.write(master.hex() + "\n")

@@ -31,6 +31,26 @@ class Users:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def _select(self, condition: str, parameters: dict[str, object]) -> list[EndUser]:
+        async with (
+            self._database.connection() as connection,
+            connection.cursor(row_factory=class_row(EndUser)) as cursor,
+        ):
+            await cursor.execute(
+                f"""
+                select u.id, a.client_id, a.name as app_name, u.realm, u.uid, u.nick, u.created_at,
+                       (select count(*) from token_family f
+                        where f.user_id = u.id and f.revoked_at is null
+                          and exists (select from refresh_token r where r.family_id = f.id and r.expires_at > now())
+                       ) as live_tokens
+                from end_user u join app a on a.id = u.app_id
+                where {condition}
+                order by u.id limit %(limit)s
+                """,
+                parameters,
+            )
+            return await cursor.fetchall()
+
     async def list(self, *, client_id: str | None = None, limit: int = 100, after: int = 0) -> list[EndUser]:
         """Return end users by their number, `limit` at most, those after number `after`."""
         return await self._select(
@@ -52,23 +72,3 @@ class Users:
                 "update token_family set revoked_at = now() where user_id = %s and revoked_at is null", (user_id,)
             )
         return cursor.rowcount
-
-    async def _select(self, condition: str, parameters: dict[str, object]) -> "list[EndUser]":
-        async with (
-            self._database.connection() as connection,
-            connection.cursor(row_factory=class_row(EndUser)) as cursor,
-        ):
-            await cursor.execute(
-                f"""
-                select u.id, a.client_id, a.name as app_name, u.realm, u.uid, u.nick, u.created_at,
-                       (select count(*) from token_family f
-                        where f.user_id = u.id and f.revoked_at is null
-                          and exists (select from refresh_token r where r.family_id = f.id and r.expires_at > now())
-                       ) as live_tokens
-                from end_user u join app a on a.id = u.app_id
-                where {condition}
-                order by u.id limit %(limit)s
-                """,
-                parameters,
-            )
-            return await cursor.fetchall()
