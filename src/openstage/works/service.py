@@ -95,13 +95,26 @@ class Works:
         )
         return int(row[0]) if row else 0
 
-    async def latest(self, limit: int = 24) -> Sequence[Work]:
-        """Return the works published last, for the start page."""
+    async def latest(self, limit: int = 24, *, after: str | None = None) -> Sequence[Work]:
+        """Return the works published last, the latest first: for the start page.
+
+        Args:
+            limit: most works returned.
+            after: only those that come after the work of this slug (the last of the page before).
+
+        """
         async with self._database.connection() as connection:
             return await queries.select(
                 connection,
-                sql.SQL("state = 'published' and deleted_at is null order by published_at desc limit %(limit)s"),
-                {"limit": limit},
+                sql.SQL(
+                    """
+                    state = 'published' and deleted_at is null
+                    and (%(after)s::text is null
+                         or (published_at, work.id) < (select published_at, id from work where slug = %(after)s))
+                    order by published_at desc, work.id desc limit %(limit)s
+                    """
+                ),
+                {"limit": limit, "after": None if after is None else storable(after)},
             )
 
     async def find(self, name: str) -> Work:
