@@ -34,6 +34,12 @@ class UnknownCall(DomainError):
     code = "video.unknown_call"
 
 
+class UnsupportedGrant(DomainError):
+    """The grant type is not one that this server gives tokens for (RFC 6749, 5.2)."""
+
+    code = "video.unsupported_grant"
+
+
 UPLOAD_CALLS: Final = frozenset({"openupload", "upload", "uploadfinish", "cancelupload", "uploadstatus"})
 OAUTH_CALLS: Final = frozenset({"authorize", "token"})
 
@@ -51,6 +57,8 @@ _CODES: Final[dict[type[DomainError], str]] = {
     uploads.MissingRanges: "A00010",
     works.BadMetadata: "A00010",
     BadInput: "A00010",
+    UnsupportedGrant: "A21328",
+    UnknownCall: "Q00002",
 }
 """What an error means wherever the table below says nothing else; anything not listed is Q00001."""
 
@@ -63,6 +71,7 @@ _CODES_OF_CALLS: Final[dict[tuple[type[DomainError], str], str]] = {
     (BadInput, "fullStatus"): FAILURE,
     (BadInput, "videoList"): FAILURE,
     (BadInput, "urllist"): FAILURE,
+    (BadInput, "video"): FAILURE,
     (BadInput, "authorize"): FAILURE,
     (BadInput, "token"): "A21323",
     (works.BadMetadata, "info"): FAILURE,

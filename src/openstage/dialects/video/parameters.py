@@ -30,16 +30,21 @@ class Parameters:
         """Gather parameters from the three places, in the order in which they count."""
         self._headers: dict[str, str] = {}
         self._fields: dict[str, str] = {}
+        self._named: set[str] = set()
         for name, value in headers:
+            self._named.add(name.lower())
             _keep_first(self._headers, name.lower(), value)
-        for name, value in query:
-            _keep_first(self._fields, name, value)
-        for name, value in form:
-            _keep_first(self._fields, name, value)
+        for name, value in (*query, *form):
+            self.add_field(name, value)
 
     def add_field(self, name: str, value: str) -> None:
         """Add a form field that came later; what is known already stays."""
+        self._named.add(name)
         _keep_first(self._fields, name, value)
+
+    def has(self, name: str) -> bool:
+        """Whether the parameter was sent, be it empty."""
+        return name in self._named
 
     def text(self, name: str, default: str = "") -> str:
         """Value as text, without blanks at its ends; `default` if missing or empty."""
