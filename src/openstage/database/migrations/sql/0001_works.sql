@@ -92,3 +92,13 @@ create table playback (
     started_at   timestamptz not null default now()
 );
 create index on playback (started_at);
+
+-- Runs of the pipeline whose objects (works/<file_id>/<name>/…) may be in the store: entered before the first object is
+-- written and removed after the last is deleted, so that a killed run leaves nothing behind.
+create table production_run (
+    name           text        primary key,
+    work_id        bigint      not null references work on delete cascade,
+    begun_at       timestamptz not null default now(),
+    superseded_at  timestamptz                                   -- was published, until a rerun took its place
+);
+create index on production_run (work_id);

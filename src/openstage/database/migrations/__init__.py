@@ -1,0 +1,1 @@
+"""The schema's history. SQL lies in `sql/`; `versions/` says which files make which revision."""

@@ -1,0 +1,54 @@
+"""Databases for tests: one embedded server per test process, and copies of a migrated template made in milliseconds."""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from openstage.database.cluster import NAME
+from openstage.database.embedded import running_database
+from openstage.database.migrate import migrate
+from openstage.settings import Settings
+
+# Tests of durability make their own servers; the shared one may forget everything when the machine falls over.
+CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+TEMPLATE = "template_openstage"
+_numbers = itertools.count(1)
+
+
+class TestServer:
+    """A running PostgreSQL that hands out databases."""
+
+    __test__ = False
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        migrate(self.address(TEMPLATE, create=True))
+
+    def address(self, name: str, *, create: bool = False, template: str = "template0") -> str:
+        """Address of a database, which is made first if asked."""
+        if create:
+            self._execute("create database {} template {}", name, template)
+        return self._address.replace(f"/{NAME}?", f"/{name}?")
+
+    @contextlib.contextmanager
+    def database(self, *, migrated: bool = True) -> Iterator[str]:
+        """Give a fresh database for the length of the block."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        yield self.address(name, create=True, template=TEMPLATE if migrated else "template0")
+        self._execute("drop database {} with (force)", name)
+
+    def _execute(self, statement: str, *names: str) -> None:
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[TestServer]:
+    """Run the shared server of a test process in `folder`."""
+    with running_database(Settings(data=folder, database_url=""), tuning=CARELESS) as address:
+        yield TestServer(address)
