@@ -15,9 +15,9 @@ from tests.support.database import TestServer, serving
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+def postgres() -> Iterator[TestServer]:
     """The PostgreSQL server of this test process."""
-    with serving(tmp_path_factory.mktemp("postgres")) as server:
+    with serving() as server:
         yield server
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +34,7 @@ class TestServer:
     def address(self, name: str, *, create: bool = False, template: str = "template0") -> str:
         """Address of a database, which is made first if asked."""
         if create:
-            self._execute("create database {} template {}", name, template)
+            self._execute("create database {} template {} strategy file_copy", name, template)
         return self._address.replace(f"/{NAME}?", f"/{name}?")
 
     @contextlib.contextmanager
@@ -48,7 +50,14 @@ class TestServer:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[TestServer]:
-    """Run the shared server of a test process in `folder`."""
-    with running_database(Settings(data=folder, database_url=""), tuning=CARELESS) as address:
-        yield TestServer(address)
+def serving() -> Iterator[TestServer]:
+    """Run the shared server of a test process, in memory if the machine has some to spare (ten times as quick)."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1024**3
+    folder = memory if roomy else Path(tempfile.gettempdir())
+    for left in folder.glob("openstage-tests-*"):  # by test processes that were killed
+        if not Path(f"/proc/{left.name.split('-')[2]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"openstage-tests-{os.getpid()}-", dir=folder) as data:
+        with running_database(Settings(data=Path(data), database_url=""), tuning=CARELESS) as address:
+            yield TestServer(address)
