@@ -58,6 +58,8 @@ def serving() -> Iterator[TestServer]:
     for left in folder.glob("openstage-tests-*"):  # by test processes that were killed
         if not Path(f"/proc/{left.name.split('-')[2]}").exists():
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"openstage-tests-{os.getpid()}-", dir=folder) as data:
-        with running_database(Settings(data=Path(data), database_url=""), tuning=CARELESS) as address:
-            yield TestServer(address)
+    with (
+        tempfile.TemporaryDirectory(prefix=f"openstage-tests-{os.getpid()}-", dir=folder) as data,
+        running_database(Settings(data=Path(data), database_url=""), tuning=CARELESS) as address,
+    ):
+        yield TestServer(address)
