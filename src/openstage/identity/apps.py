@@ -6,6 +6,7 @@ import secrets
 from psycopg.rows import class_row
 
 from openstage.database.engine import Connection, Database
+from openstage.database.text import storable
 from openstage.identity.errors import BadClient, UnknownApp
 from openstage.identity.keys import Keys
 from openstage.identity.models import App, AppCredentials, AppState
@@ -30,7 +31,7 @@ class Apps:
                 "insert into app (client_id, name, secret, state, quota) values (%s, %s, %s, %s, %s)",
                 (
                     credentials.client_id,
-                    name.replace("\0", "\ufffd"),  # PostgreSQL's text can't hold NUL
+                    storable(name),
                     self._keys.encrypt(credentials.client_secret),
                     state,
                     quota,
@@ -41,7 +42,7 @@ class Apps:
     async def find(self, client_id: str) -> App:
         """Return an app by its id; raises UnknownApp."""
         async with self._database.connection() as connection, connection.cursor(row_factory=class_row(App)) as cursor:
-            await cursor.execute(f"select {COLUMNS} from app where client_id = %s", (client_id,))
+            await cursor.execute(f"select {COLUMNS} from app where client_id = %s", (storable(client_id),))
             if app := await cursor.fetchone():
                 return app
         raise UnknownApp(f"There is no app with the client_id {client_id}; see `openstage app list`.")
@@ -85,10 +86,10 @@ class Apps:
                 select {COLUMNS}, secret, case when previous_secret_until > now() then previous_secret end
                 from app where client_id = %s
                 """,
-                (client_id.replace("\0", ""),),
+                (storable(client_id),),
             )
         ).fetchone()
-        given = client_secret.encode("utf-8", "surrogateescape")
+        given = storable(client_secret).encode()
         # An unknown id costs a comparison too, so that time doesn't tell which ids exist.
         sealed = [secret for secret in row[-2:] if secret is not None] if row else []
         known = [self._keys.decrypt(secret).encode() for secret in sealed] or [secrets.token_hex(16).encode()]

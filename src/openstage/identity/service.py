@@ -3,6 +3,7 @@
 import datetime as dt
 
 from openstage.database.engine import Connection, Database
+from openstage.database.text import storable
 from openstage.identity import quota, tokens
 from openstage.identity.apps import Apps
 from openstage.identity.errors import AppNotUsable, BadClient, RefreshInvalid, TokenExpired, TokenInvalid
@@ -122,7 +123,7 @@ class Identity:
                     where r.digest = %s and a.client_id = %s
                     for update of r
                     """,
-                    (tokens.digest(refresh_token), client_id.replace("\0", "")),
+                    (tokens.digest(refresh_token), storable(client_id)),
                 )
             ).fetchone()
             if row is None:
@@ -207,7 +208,7 @@ class Identity:
 
     @staticmethod
     async def _user(connection: Connection, app: App, realm: Realm, uid: str, nick: str) -> int:
-        uid, nick = (text.replace("\0", "\ufffd")[:LONGEST_UID] for text in (uid, nick))
+        uid, nick = (storable(text)[:LONGEST_UID] for text in (uid, nick))
         row = await (
             await connection.execute(
                 """
@@ -226,7 +227,7 @@ class Identity:
     async def _require_app(connection: Connection, client_id: str) -> None:
         row = await (
             await connection.execute(
-                "select 1 from app where client_id = %s and state <> 'deleted'", (client_id.replace("\0", ""),)
+                "select 1 from app where client_id = %s and state <> 'deleted'", (storable(client_id),)
             )
         ).fetchone()
         if row is None:

@@ -26,7 +26,7 @@ def new_refresh_token() -> str:
 
 def digest(token: str) -> bytes:
     """Return what the database holds in a token's place."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
 def successor_access_token(key: bytes, refresh_token: str) -> str:
@@ -40,4 +40,4 @@ def successor_refresh_token(key: bytes, refresh_token: str) -> str:
 
 
 def _derive(key: bytes, what: bytes, refresh_token: str) -> str:
-    return hmac.new(key, what + b"|" + refresh_token.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(key, what + b"|" + refresh_token.encode("utf-8", "replace"), hashlib.sha256).hexdigest()

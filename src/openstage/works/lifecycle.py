@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from openstage.database.engine import Connection
+from openstage.database.text import storable
 from openstage.identity.models import Caller
 from openstage.settings import ReviewMode
 from openstage.works import queries
@@ -16,7 +17,7 @@ from openstage.works.errors import UnknownWork, WrongState
 from openstage.works.machine import RERUNNABLE, TRANSITIONS
 from openstage.works.models import Metadata, Production, State, Work
 from openstage.works.service import new_slug
-from openstage.works.text import checked, storable
+from openstage.works.text import checked
 
 
 async def create(connection: Connection, caller: Caller, file_id: str, *, file_size: int) -> None:

@@ -11,11 +11,11 @@ from typing import Final
 from psycopg import sql
 
 from openstage.database.engine import Connection, Database
+from openstage.database.text import storable
 from openstage.identity.models import Caller
 from openstage.works import queries
 from openstage.works.errors import Purged, UnknownWork, WrongState
 from openstage.works.models import LARGEST_PAGE, Page, Picture, Rendition, Segment, State, Work
-from openstage.works.text import storable
 
 _BASE62: Final = string.digits + string.ascii_letters
 _MINE: Final = "app_id = %(app)s and user_id = %(user)s and deleted_at is null"

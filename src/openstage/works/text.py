@@ -1,11 +1,8 @@
-"""What may be said about a work, and in which form it is kept.
-
-Text is stored as it was given. Two things can't be: NUL, which PostgreSQL text doesn't hold, and lone surrogates,
-which UTF-8 doesn't. Both become U+FFFD, so that the reader sees that something stood there.
-"""
+"""What may be said about a work, and in which form it is kept."""
 
 from typing import Final
 
+from openstage.database.text import storable
 from openstage.works.errors import BadMetadata
 from openstage.works.models import Metadata
 
@@ -14,13 +11,6 @@ LONGEST_TEXT: Final = 4000
 LONGEST_TAG: Final = 200
 MOST_TAGS: Final = 100
 LARGEST_CATEGORY: Final = 32767
-
-_UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
-
-
-def storable(text: str) -> str:
-    """Return the text with what can't be stored replaced by U+FFFD."""
-    return text.translate(_UNSTORABLE)
 
 
 def checked(metadata: Metadata) -> Metadata:
