@@ -7,10 +7,10 @@ import pytest
 
 from openstage.database.engine import Database
 from openstage.identity import tokens
-from openstage.identity.errors import AppNotUsable, BadClient, RefreshInvalid, TokenExpired, TokenInvalid
+from openstage.identity.errors import AppNotUsable, BadClient, BadUid, RefreshInvalid, TokenExpired, TokenInvalid
 from openstage.identity.keys import Keys
 from openstage.identity.models import AppCredentials, TokenPair
-from openstage.identity.service import Identity
+from openstage.identity.service import LONGEST_UID, Identity
 from openstage.settings import Settings
 
 
@@ -47,6 +47,13 @@ async def test_the_same_uid_is_the_same_user_and_another_realm_another(
         len({await user("person", "7"), await user("person", "8"), await user("partner", "7"), await user("app", "")})
         == 4
     )
+
+
+async def test_a_uid_is_never_cut(identity: Identity, credentials: AppCredentials) -> None:
+    longest = "x" * LONGEST_UID
+    assert await identity.authorise(credentials.client_id, credentials.client_secret, realm="person", uid=longest)
+    with pytest.raises(BadUid):
+        await identity.authorise(credentials.client_id, credentials.client_secret, realm="person", uid=longest + "y")
 
 
 async def test_no_token_and_no_secret_stands_in_the_database(

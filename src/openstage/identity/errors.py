@@ -58,6 +58,12 @@ class UnknownApp(DomainError):
     code = "identity.unknown_app"
 
 
+class BadUid(DomainError):
+    """The app's name for its end user is too long to be kept."""
+
+    code = "identity.bad_uid"
+
+
 class UnknownUser(DomainError):
     """No end user has this number."""
 

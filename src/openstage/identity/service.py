@@ -6,7 +6,7 @@ from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.identity import quota, tokens
 from openstage.identity.apps import Apps
-from openstage.identity.errors import AppNotUsable, BadClient, RefreshInvalid, TokenExpired, TokenInvalid
+from openstage.identity.errors import AppNotUsable, BadClient, BadUid, RefreshInvalid, TokenExpired, TokenInvalid
 from openstage.identity.keys import Keys
 from openstage.identity.models import App, Caller, Realm, TokenPair
 from openstage.identity.users import Users
@@ -36,6 +36,7 @@ class Identity:
 
         Raises:
             BadClient: the id is unknown, the secret is wrong, or the app has been deleted.
+            BadUid: the uid is too long.
 
         """
         async with self._database.transaction() as connection:
@@ -208,7 +209,9 @@ class Identity:
 
     @staticmethod
     async def _user(connection: Connection, app: App, realm: Realm, uid: str, nick: str) -> int:
-        uid, nick = (storable(text)[:LONGEST_UID] for text in (uid, nick))
+        if len(uid) > LONGEST_UID:
+            # Not cut: two users would become one.
+            raise BadUid(f"A uid may have {LONGEST_UID} characters; this one has {len(uid)}.")
         row = await (
             await connection.execute(
                 """
@@ -217,7 +220,7 @@ class Identity:
                 do update set nick = case when excluded.nick = '' then end_user.nick else excluded.nick end
                 returning id
                 """,
-                {"app": app.id, "realm": realm, "uid": uid, "nick": nick},
+                {"app": app.id, "realm": realm, "uid": storable(uid), "nick": storable(nick)[:LONGEST_UID]},
             )
         ).fetchone()
         assert row is not None  # an upsert that returns gives a row
