@@ -1,0 +1,152 @@
+"""Who speaks to the server: credentials, the kinds of authorisation, and the tokens that come of them."""
+
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An app's id and its secret; the secret is never shown."""
+
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The app speaks for itself (document, section 2)."""
+
+    path = "/api/iqiyi/authorize"
+
+    def parameters(self) -> dict[str, str]:
+        """Parameters besides the credentials."""
+        return {}
+
+    @property
+    def user(self) -> str:
+        """Tells users of one app apart, for token stores and the records of uploads."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Enterprise(App):
+    """The app speaks for the enterprise that owns it."""
+
+    path = "/api/enterprise/authorize"
+
+
+@dataclass(frozen=True, slots=True)
+class Person(App):
+    """The app speaks for one of its end users."""
+
+    uid: str
+    path = "/api/person/authorize"
+
+    def parameters(self) -> dict[str, str]:
+        """Parameters besides the credentials."""
+        return {"uid": self.uid}
+
+    @property
+    def user(self) -> str:
+        """Tells users of one app apart."""
+        return f"person/{self.uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Partner(App):
+    """The app speaks for a user of a partner platform, known there as `ouid`."""
+
+    ouid: str
+    nick: str = ""
+    path = "/api/baidu/authorize"
+
+    def parameters(self) -> dict[str, str]:
+        """Parameters besides the credentials."""
+        return {"ouid": self.ouid, "nick": self.nick}
+
+    @property
+    def user(self) -> str:
+        """Tells users of one app apart."""
+        return f"partner/{self.ouid}"
+
+
+Grant = App | Enterprise | Person | Partner
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """An access token, the token that refreshes it, and when it ends; the tokens are never shown."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)
+    expires_at: float = math.inf
+    """Seconds since the epoch; infinite if nobody said."""
+
+    @classmethod
+    def issued(cls, access_token: str, refresh_token: str, expires_in: float) -> "Tokens":
+        """Tokens that were issued just now for `expires_in` seconds, less a margin for clocks and the way."""
+        return cls(access_token, refresh_token, time.time() + expires_in - min(60.0, expires_in / 10))
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the access token should still be valid."""
+        return time.time() < self.expires_at
+
+
+class TokenStore(Protocol):
+    """Keeps tokens between runs. `key` names server, app and user; implement it over a database to share tokens."""
+
+    def load(self, key: str) -> Tokens | None:
+        """Give the tokens kept under `key`, or None."""
+        ...
+
+    def save(self, key: str, tokens: Tokens) -> None:
+        """Keep tokens under `key`."""
+        ...
+
+
+class FileTokenStore:
+    """Keeps tokens in one JSON file that only its owner can read."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def load(self, key: str) -> Tokens | None:
+        """Give the tokens kept under `key`; None if there are none, or the file can't be read."""
+        entry = self._entries().get(key)
+        with contextlib.suppress(TypeError):
+            return Tokens(**entry) if entry else None
+        return None
+
+    def save(self, key: str, tokens: Tokens) -> None:
+        """Write the file anew, whole or not at all."""
+        entry = {
+            "access_token": tokens.access_token,
+            "refresh_token": tokens.refresh_token,
+            "expires_at": tokens.expires_at,
+        }
+        write_private(self.path, json.dumps({**self._entries(), key: entry}))
+
+    def _entries(self) -> Mapping[str, dict[str, Any]]:
+        with contextlib.suppress(OSError, ValueError):
+            entries = json.loads(self.path.read_bytes())
+            if isinstance(entries, dict):
+                return entries
+        return {}
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file by `text`, whole or not at all, readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
