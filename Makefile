@@ -60,6 +60,11 @@ bench: install-dev ## Measure against peers and write bench/results/
 	@bash scripts/test-packages.sh bench
 	$(BIN)/python -m bench
 
+.PHONY: docs
+docs: install-dev ## Make the documents that are made from code (settings, commands)
+	$(BIN)/openstage settings --markdown > docs/settings.md
+	$(BIN)/python -m openstage.cli.reference > docs/commands.md
+
 .PHONY: lock
 lock: ## Renew the pinned versions (needs uv)
 	$(UV_COMPILE) --extra server --group build --output-file requirements/runtime.txt
