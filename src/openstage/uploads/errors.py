@@ -1,6 +1,6 @@
 """What can go wrong with an upload."""
 
-from openstage.errors import DomainError
+from openstage.errors import DomainError, Unavailable
 
 
 class UnknownUpload(DomainError):
@@ -47,3 +47,18 @@ class StagingLost(DomainError):
 
     def __init__(self) -> None:
         super().__init__("The bytes received before are lost on the server's side; open a new upload.")
+
+
+class Superseded(Unavailable):
+    """Another request for the same bytes took over while this one was silent; nothing of this one is recorded."""
+
+    code = "upload.superseded"
+
+    def __init__(self) -> None:
+        super().__init__("Another request for the same range took over while this one was silent; send it again.")
+
+
+class SenderSilent(Unavailable):
+    """The sender stopped in the middle of a piece; nothing of it is recorded."""
+
+    code = "upload.sender_silent"

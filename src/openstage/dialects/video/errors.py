@@ -5,7 +5,7 @@ clients exist that throw on anything else; only `upload` answers 503 for what ma
 nothing but the status and would take a 200 for success.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -66,6 +66,7 @@ _CODES_OF_CALLS: Final[dict[tuple[type[DomainError], str], str]] = {
     (works.UnknownWork, "fullStatus"): "A00003",
     (works.UnknownWork, "uploadfinish"): "A00005",
     (works.UnknownWork, "cancelupload"): "A00005",
+    (works.WrongState, "cancelupload"): "A00005",
     (works.UnknownWork, "uploadstatus"): "A00005",
     (BadInput, "info"): FAILURE,
     (BadInput, "fullStatus"): FAILURE,
@@ -111,14 +112,16 @@ class Call:
     As an ASGI application it takes every method, so that no framework answers in our place.
     """
 
-    def __init__(self, name: str, handler: Handler) -> None:
-        """Wrap a handler; `name` chooses the codes (see `code_of`)."""
+    def __init__(self, name: str, handler: Handler, *, headers: Mapping[str, str] | None = None) -> None:
+        """Wrap a handler; `name` chooses the codes (see `code_of`), `headers` go onto every reply."""
         self.name = name
         self._handler = handler
+        self._headers = dict(headers or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         response = await self.respond(Request(scope, receive))
+        response.headers.update(self._headers)
         await response(scope, receive, send)
 
     async def respond(self, request: Request) -> Response:
@@ -132,7 +135,8 @@ class Call:
         except ClientDisconnect:
             # Mostly nobody is there to read this; but a client that closed only its sending side is, and so is one
             # whose chunked framing broke.
-            return error_reply(BadInput("The request ended before its body did."), self.name)
+            message = "The request ended before its body did; send it again."
+            return error_reply(Unavailable(message) if self.name == "upload" else BadInput(message), self.name)
         except Exception:
             log.exception("call failed", call=self.name)
             message = "Something went wrong on our side; it has been logged."
