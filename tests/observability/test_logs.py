@@ -1,0 +1,52 @@
+"""What an operator reads: one line an event, with the request's id, without secrets."""
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import logging, structlog
+from openstage.observability.logs import configure, get_logger
+configure(form={form!r}, level="info")
+with structlog.contextvars.bound_contextvars(request_id="r-1"):
+    get_logger("part").info("happened", work="w", access_token="2.secret", client_secret="s3cret")
+get_logger("part").debug("unheard")
+logging.getLogger("some.library").warning("library %s", "speaks")
+logging.getLogger("procrastinate.worker").info("chatter")
+try:
+    1 / 0
+except ZeroDivisionError:
+    get_logger("part").exception("broke")
+"""
+
+
+def lines(form: str) -> list[str]:
+    run = subprocess.run([sys.executable, "-c", PROGRAM.format(form=form)], capture_output=True, text=True, check=True)
+    assert run.stdout == ""
+    return run.stderr.splitlines()
+
+
+def test_json_lines_carry_time_level_part_and_request() -> None:
+    event, library, broke = map(json.loads, lines("json"))
+    assert event["event"] == "happened"
+    assert event["level"] == "info"
+    assert event["part"] == "part"
+    assert event["request_id"] == "r-1"
+    assert event["timestamp"].endswith("Z")
+    assert library["event"] == "library speaks"
+    assert "ZeroDivisionError" in broke["exception"]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_secrets_are_masked_and_chatter_is_left_out(form: str) -> None:
+    text = "\n".join(lines(form))
+    assert "happened" in text
+    for unwanted in ("2.secret", "s3cret", "unheard", "chatter"):
+        assert unwanted not in text
+
+
+def test_levels_are_the_settings_ones() -> None:
+    assert {"debug", "info", "warning", "error"} <= {name.lower() for name in logging.getLevelNamesMapping()}
