@@ -103,11 +103,6 @@ async def describe(connection: Connection, work: Work, metadata: Metadata) -> No
     )
 
 
-async def set_size(connection: Connection, work_id: int, file_size: int) -> None:
-    """Note the size of the finished original (clients may have corrected it with their pieces)."""
-    await connection.execute("update work set file_size = %s where id = %s", (file_size, work_id))
-
-
 # --- production -----------------------------------------------------------------------------------------------
 async def want_rerun(connection: Connection, work: Work) -> None:
     """Ask for a work's renditions to be made anew; what is published stays in force until the new ones are whole.
@@ -162,7 +157,8 @@ async def give_back(connection: Connection, file_id: str, token: str, *, fault: 
     """
     await connection.execute(
         """
-        update work set tries = tries - %(less)s, last_fault = %(fault)s, step = '', percent = 0, changed_at = now()
+        update work
+        set claim = '', tries = tries - %(less)s, last_fault = %(fault)s, step = '', percent = 0, changed_at = now()
         where file_id = %(file)s and claim = %(token)s and pending
         """,
         {"file": file_id, "token": token, "less": 0 if counts else 1, "fault": storable(fault)},
@@ -198,6 +194,13 @@ async def put_in_force(
         Whether the run was still wanted; if not, nothing has changed.
 
     """
+    await connection.execute(
+        """
+        update production_run r set superseded_at = now() from work w
+        where w.id = %(id)s and w.claim = %(token)s and w.pending and w.deleted_at is null and r.name = w.run
+        """,
+        {"id": work_id, "token": token},
+    )
     cursor = await connection.execute(
         """
         update work
@@ -247,6 +250,23 @@ async def fail(connection: Connection, work_id: int, token: str, reason: str) ->
         {"id": work_id, "token": token, "reason": storable(reason)},
     )
     return cursor.rowcount == 1
+
+
+async def purge(connection: Connection, work_id: int) -> None:
+    """Note that a deleted work's bytes are gone for good, and forget what was said about it."""
+    await connection.execute("delete from rendition where work_id = %s", (work_id,))
+    await connection.execute("delete from picture where work_id = %s", (work_id,))
+    await connection.execute("delete from playback where work_id = %s", (work_id,))
+    await connection.execute("delete from production_run where work_id = %s", (work_id,))
+    await connection.execute(
+        """
+        update work
+        set purged_at = now(), changed_at = now(), title = '', description = '', tags = '{}', media = null, run = '',
+            claim = ''
+        where id = %s
+        """,
+        (work_id,),
+    )
 
 
 async def _insert(connection: Connection, work_id: int, production: Production) -> None:

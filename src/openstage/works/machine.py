@@ -1,9 +1,9 @@
 """The one state machine of a work.
 
-    uploading ──┬─> waiting ──┬─> publishing ──┬─> reviewing ──┬─> published ──> refused ──> published
-                ├─────────────┼──^             ├───────────────┼──^    (taken down)  (approved after all)
-                ├─> cancelled <┘               └─> failed      └─> refused
-                └─> expired                          └─> publishing (rerun)
+    uploading ──┬─> waiting ────> publishing ──┬─> reviewing ──┬─> published ──> refused ──> published
+                ├────────────────^             ├──────────────────^    (taken down)  (approved after all)
+                ├─> cancelled                  │               └─> refused
+                └─> expired                    └─> failed ──> publishing (rerun)
 
 Each transition is an UPDATE that names the state it expects, so that of two racing ones exactly one happens.
 """
@@ -14,7 +14,7 @@ from openstage.works.models import State
 
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     "uploading": frozenset({"waiting", "publishing", "cancelled", "expired"}),
-    "waiting": frozenset({"publishing", "cancelled"}),
+    "waiting": frozenset({"publishing"}),
     "publishing": frozenset({"reviewing", "published", "failed"}),
     "reviewing": frozenset({"published", "refused"}),
     "published": frozenset({"refused"}),

@@ -221,21 +221,6 @@ class Works:
         )
         return mine
 
-    async def hide(self, name: str) -> Work:
-        """Delete a work by `file_id` or slug, for operators. Deleting twice is deleting once.
-
-        Raises:
-            UnknownWork: there is none.
-
-        """
-        async with self._database.transaction() as connection:
-            work = await _find(connection, name)
-            await connection.execute(
-                "update work set deleted_at = now(), changed_at = now() where id = %s and deleted_at is null",
-                (work.id,),
-            )
-            return await _find(connection, name)
-
     async def restore(self, connection: Connection, name: str) -> Work:
         """Bring a deleted work back, in the state in which it was deleted.
 

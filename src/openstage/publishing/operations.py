@@ -1,0 +1,66 @@
+"""What the operator does with works beside review: run again, delete, restore."""
+
+from openstage.database.engine import Database
+from openstage.identity.models import Caller
+from openstage.publishing.intake import Intake
+from openstage.publishing.jobs import FIRST, RERUN, Jobs
+from openstage.works import lifecycle
+from openstage.works.errors import UnknownWork
+from openstage.works.models import Work
+from openstage.works.service import Works
+
+
+class Operations:
+    """Works of any app, by `file_id` or slug."""
+
+    def __init__(self, database: Database, works: Works, intake: Intake, jobs: Jobs | None = None) -> None:
+        self._database = database
+        self._works = works
+        self._intake = intake
+        self._jobs = jobs or Jobs()
+
+    async def rerun(self, name: str) -> Work:
+        """Make a work's renditions anew, or process one again that failed.
+
+        What is published stays in force until the new renditions are whole, and stays if they can't be made.
+
+        Raises:
+            UnknownWork: there is none, or it is deleted.
+            WrongState: it has never been finished.
+
+        """
+        found = await self._works.find(name)
+        if found.deleted_at is not None:
+            raise UnknownWork(f"The work {name!r} is deleted; restore it first.")
+        async with self._database.transaction() as connection:
+            work = await lifecycle.lock(connection, None, found.file_id)
+            await lifecycle.want_rerun(connection, work)
+            first = work.state in {"failed", "publishing"}
+            await self._jobs.publish(connection, work.file_id, priority=FIRST if first else RERUN)
+        return await self._works.find(name)
+
+    async def restore(self, name: str) -> Work:
+        """Bring a deleted work back within the grace time, in the state in which it was deleted.
+
+        Raises:
+            UnknownWork: there is none.
+            Purged: the grace time is over.
+
+        """
+        async with self._database.transaction() as connection:
+            work = await self._works.restore(connection, name)
+            if work.pending:
+                await self._jobs.publish(connection, work.file_id)
+        return work
+
+    async def delete(self, name: str) -> Work:
+        """Hide a work at once; its bytes go after the grace time. An unfinished upload is cancelled.
+
+        Raises:
+            UnknownWork: there is none.
+
+        """
+        work = await self._works.find(name)
+        owner = Caller(app_id=work.app_id, user_id=work.user_id, app_state="approved", client_id="", uid="")
+        await self._intake.delete(owner, [work.file_id])
+        return await self._works.find(name)

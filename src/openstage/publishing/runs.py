@@ -1,0 +1,81 @@
+"""Which runs of the pipeline may have objects in the store, and the removal of those that are not in force.
+
+A run is entered before it writes its first object and taken out after its last one is deleted, so that a killed run
+leaves nothing behind for good and no listing of the whole store is ever needed.
+"""
+
+from typing import Final
+
+from openstage.database import locks
+from openstage.database.engine import Connection, Database
+from openstage.publishing import crashpoints
+from openstage.publishing.objects import run_prefix
+from openstage.storage.objects import ObjectStore
+
+SUPERSEDED_GRACE: Final = 600
+"""Seconds for which the objects of a run stay that a rerun has replaced: replies under way still read them."""
+_AT_ONCE: Final = 50
+
+
+async def enter(connection: Connection, work_id: int, run: str) -> None:
+    """Note that a run may write objects from now on."""
+    await connection.execute("insert into production_run (name, work_id) values (%s, %s)", (run, work_id))
+
+
+async def enter_again(database: Database, work_id: int, run: str) -> None:
+    """Make sure that a run which has ended, but isn't in force, is noted: a sweep may have thought it dead before."""
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            insert into production_run (name, work_id)
+            select %(run)s, id from work where id = %(work)s and run <> %(run)s
+            on conflict do nothing
+            """,
+            {"work": work_id, "run": run},
+        )
+
+
+async def remove_leftovers(
+    database: Database, store: ObjectStore, *, work_id: int | None = None, grace: float = SUPERSEDED_GRACE
+) -> int:
+    """Remove the objects of runs that are neither published nor under way.
+
+    Args:
+        database: where runs are noted.
+        store: where the objects are.
+        work_id: only this work's runs; None: all.
+        grace: seconds for which what a rerun replaced stays.
+
+    Returns:
+        How many runs were removed.
+
+    Raises:
+        Unavailable: database or store are away.
+
+    """
+    removed = 0
+    while True:
+        async with database.transaction() as connection:
+            if not await locks.may_remove_objects(connection):
+                return removed
+            rows = await (
+                await connection.execute(
+                    """
+                    select r.name, w.file_id from production_run r join work w on w.id = r.work_id
+                    where (%(work)s::bigint is null or w.id = %(work)s)
+                      and (r.name <> w.run or w.purged_at is not null)
+                      and not (w.pending and r.name = w.claim)
+                      and coalesce(r.superseded_at < now() - make_interval(secs => %(grace)s), true)
+                    order by r.name limit %(limit)s
+                    for update of r skip locked
+                    """,
+                    {"work": work_id, "grace": grace, "limit": _AT_ONCE},
+                )
+            ).fetchall()
+            for run, file_id in rows:
+                await store.delete_prefix(run_prefix(file_id, run))
+            crashpoints.reached("superseding")
+            await connection.execute("delete from production_run where name = any(%s)", ([row[0] for row in rows],))
+        removed += len(rows)
+        if len(rows) < _AT_ONCE:
+            return removed

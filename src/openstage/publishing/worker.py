@@ -1,0 +1,179 @@
+"""A worker process: takes jobs out of the queue, keeps house, and ends quickly when told to."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision, jobs, worker
+from typing_extensions import override
+
+from openstage.database.embedded import running_database
+from openstage.database.engine import Database
+from openstage.database.migrate import check
+from openstage.identity.keys import Keys
+from openstage.identity.service import Identity
+from openstage.observability.logs import get_logger
+from openstage.publishing.errors import Later
+from openstage.publishing.jobs import MEDIA_QUEUE, PUBLISH, UPKEEP, UPKEEP_QUEUE, Jobs, PatientConnector
+from openstage.publishing.pipeline import Pipeline
+from openstage.publishing.rescue import DEAD_AFTER, HEARTBEAT_INTERVAL, Rescue
+from openstage.publishing.scratch import Scratch
+from openstage.publishing.sweeps import Upkeep
+from openstage.settings import Settings
+from openstage.storage.objects import open_store
+from openstage.uploads.service import Uploads
+
+END_SECONDS: Final = 8.0
+"""Within so many seconds of being told to end, the process has given its jobs back and is gone."""
+_POLL: Final = 2.0
+"""Seconds between two looks for jobs whose time has come; new ones are announced by the database at once."""
+_RESTART_PAUSE: Final = 1.0
+
+_log = get_logger("worker")
+
+
+async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
+    """Work until SIGTERM or SIGINT (or until `stop` is set); jobs under way are then given back for others.
+
+    Raises:
+        DomainError: the database, the schema or the data folder can't be used.
+
+    """
+    stopping = stop or asyncio.Event()
+    with running_database(settings) as address, _signals(stopping):
+        check(address)
+        async with Database(address, largest=settings.database_pool) as database:
+            await _work(settings, database, address, stopping)
+
+
+async def _work(settings: Settings, database: Database, address: str, stopping: asyncio.Event) -> None:
+    store = open_store(settings)
+    identity = Identity(database, settings, Keys.load(settings.folder))
+    uploads = Uploads(database, settings, identity)
+    scratch = Scratch(settings.scratch_folder)
+    try:
+        pipeline = Pipeline(settings, database, store, scratch, staging_path=uploads.staging_path)
+        upkeep = Upkeep(settings, database, store, uploads, identity)
+        running: set[int] = set()
+        rescue = Rescue(database, Jobs(), scratch, running)
+        connector = PatientConnector(address, largest=settings.worker_concurrency + 3)
+        app = _queue_app(connector, pipeline.run, upkeep.run, rescue, running)
+        async with app.open_async():
+            await _run_until(app, settings.worker_concurrency, rescue, connector, stopping)
+    finally:
+        scratch.close()
+        uploads.close()
+
+
+async def _run_until(
+    app: App, concurrency: int, rescue: Rescue, connector: PatientConnector, stopping: asyncio.Event
+) -> None:
+    _log.info("worker ready", jobs_at_once=concurrency)
+    parts = [
+        asyncio.create_task(_forever(app, [MEDIA_QUEUE], concurrency, stopping), name="media jobs"),
+        asyncio.create_task(_forever(app, [UPKEEP_QUEUE], 1, stopping), name="upkeep"),
+    ]
+    rounds = asyncio.create_task(rescue.run(), name="rescue")
+    await stopping.wait()
+    _log.info("worker ends")
+    connector.hurried = True
+    rounds.cancel()
+    _, slow = await asyncio.wait(parts, timeout=END_SECONDS)
+    for part in slow:
+        # Its tools die with the process; its jobs are found by the next worker.
+        _log.warning("a job could not be given back in time", part=part.get_name())
+        part.cancel()
+    await asyncio.gather(rounds, *parts, return_exceptions=True)
+
+
+async def _forever(app: App, queues: list[str], concurrency: int, stopping: asyncio.Event) -> None:
+    """Run one queue's worker, and another one if it ends before it should (the database was away for long)."""
+    while not stopping.is_set():
+        one = worker.Worker(
+            app,
+            queues=queues,
+            concurrency=concurrency,
+            fetch_job_polling_interval=_POLL,
+            shutdown_graceful_timeout=0,
+            delete_jobs=jobs.DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+            update_heartbeat_interval=HEARTBEAT_INTERVAL,
+            stalled_worker_timeout=DEAD_AFTER,
+        )
+        ending = asyncio.create_task(_stop_when(one, stopping))
+        try:
+            await one.run()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            _log.warning("the job queue was lost for a while", queues=queues, error=repr(error))
+            await asyncio.sleep(_RESTART_PAUSE)
+        finally:
+            ending.cancel()
+
+
+async def _stop_when(one: worker.Worker, stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    one.stop()  # type: ignore[no-untyped-call]
+
+
+class _Retry(BaseRetryStrategy):
+    """Again at the time the job asks for; at once where the worker was stopped."""
+
+    @override
+    def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> RetryDecision | None:
+        if isinstance(exception, Later):
+            return RetryDecision(retry_in={"seconds": max(int(exception.delay), 1)})
+        if isinstance(exception, asyncio.CancelledError):
+            return RetryDecision()
+        # A job's fault is its own to handle; what comes here is the database's, and passes.
+        return RetryDecision(retry_in={"seconds": 5})
+
+
+def _queue_app(
+    connector: PatientConnector,
+    publish: Callable[[str], Awaitable[None]],
+    upkeep: Callable[[], Awaitable[None]],
+    rescue: Rescue,
+    running: set[int],
+) -> App:
+    app = App(connector=connector)
+
+    @contextlib.contextmanager
+    def noted(context: JobContext) -> Iterator[None]:
+        """Note, for `Rescue`, that the job is really running here."""
+        assert context.job.id is not None  # it has been fetched
+        if context.job.worker_id is not None:
+            rescue.note_worker(context.job.worker_id)
+        running.add(context.job.id)
+        try:
+            yield
+        finally:
+            running.discard(context.job.id)
+
+    @app.task(name=PUBLISH, queue=MEDIA_QUEUE, retry=_Retry(), pass_context=True)
+    async def publish_task(context: JobContext, file_id: str) -> None:
+        with noted(context):
+            await publish(file_id)
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name=UPKEEP, queue=UPKEEP_QUEUE, lock=UPKEEP, queueing_lock=UPKEEP, pass_context=True)
+    async def upkeep_task(context: JobContext, timestamp: int) -> None:
+        with noted(context):
+            await upkeep()
+
+    return app
+
+
+@contextlib.contextmanager
+def _signals(stopping: asyncio.Event) -> Iterator[None]:
+    """Set `stopping` at SIGTERM and SIGINT for the length of the block."""
+    loop = asyncio.get_running_loop()
+    handled = (signal.SIGTERM, signal.SIGINT)
+    for number in handled:
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
