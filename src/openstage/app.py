@@ -1,0 +1,163 @@
+"""The one place where everything is put together."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from openstage.console.routes import Console
+from openstage.database.embedded import running_database
+from openstage.database.engine import Database
+from openstage.database.migrate import check, current, migrate
+from openstage.delivery.addresses import Addresses
+from openstage.delivery.routes import delivery_routes
+from openstage.delivery.signing import AddressSigner
+from openstage.dialects.video.authorisation import Authorisation
+from openstage.dialects.video.routes import api_routes
+from openstage.dialects.video.uploads import UploadCalls
+from openstage.dialects.video.videos import Videos
+from openstage.errors import Unavailable
+from openstage.health import Health
+from openstage.identity.keys import Keys
+from openstage.identity.service import Identity
+from openstage.observability import logs
+from openstage.observability.middleware import Observed
+from openstage.publishing.intake import Intake
+from openstage.publishing.operations import Operations
+from openstage.settings import Settings, load
+from openstage.storage.objects import ObjectStore, open_store
+from openstage.uploads.service import Uploads
+from openstage.works.service import Works
+
+log = logs.get_logger("app")
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of a running server, for surfaces and for the command line."""
+
+    settings: Settings
+    database: Database
+    store: ObjectStore
+    keys: Keys
+    identity: Identity
+    uploads: Uploads
+    works: Works
+    intake: Intake
+    operations: Operations
+    signer: AddressSigner
+    addresses: Addresses
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open all parts for the length of the block; starts the embedded database if nothing else has.
+
+    Raises:
+        DomainError: a part can't work; the message says which, and what to do.
+
+    """
+    with running_database(settings) as address:
+        if not settings.database_url and current(address) is None:
+            # `openstage app create` before the first start: the embedded database is ours to set up.
+            migrate(address)
+        check(address)
+        async with Database(address, largest=settings.database_pool) as database:
+            services = assemble(settings, database)
+            try:
+                yield services
+            finally:
+                services.uploads.close()
+
+
+def assemble(settings: Settings, database: Database) -> Services:
+    """Make the parts of a server around an open database."""
+    keys = Keys.load(settings.folder)
+    store = open_store(settings)
+    identity = Identity(database, settings, keys)
+    uploads = Uploads(database, settings, identity)
+    works = Works(database)
+    intake = Intake(database, uploads, works)
+    signer = AddressSigner(keys, settings)
+    return Services(
+        settings=settings,
+        database=database,
+        store=store,
+        keys=keys,
+        identity=identity,
+        uploads=uploads,
+        works=works,
+        intake=intake,
+        operations=Operations(database, works, intake),
+        signer=signer,
+        addresses=Addresses(database, signer, settings),
+    )
+
+
+def routes(services: Services, console: Console) -> list[BaseRoute]:
+    """Return every route of the server; what is called most stands first."""
+    authorisation = Authorisation(services.identity)
+    videos = Videos(services.identity, services.intake, services.works, services.addresses)
+    upload_calls = UploadCalls(services.settings, services.identity, services.uploads, services.intake)
+    return [
+        *upload_calls.routes(),
+        *delivery_routes(services.database, services.store, services.signer, services.settings),
+        *api_routes(authorisation, videos),
+        *Health(services.database, services.store, services.settings).routes(),
+        *console.routes,
+    ]
+
+
+def create_app() -> ASGIApp:
+    """Make the ASGI application, with settings from the environment (granian calls this in its worker process)."""
+    settings = load()
+    logs.configure(form=settings.log_format, level=settings.log_level)
+    return application(settings)
+
+
+def application(settings: Settings) -> ASGIApp:
+    """Make the ASGI application; its parts are opened when the server starts it and closed when it ends."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            console = Console(services.works, services.addresses, settings)
+            app.state.console = console
+            # Routes need what has only now been opened.
+            app.router.routes.extend(routes(services, console))
+            yield
+
+    return Observed(
+        Starlette(
+            lifespan=lifespan,
+            exception_handlers={HTTPException: _http_error, Unavailable: _unavailable, Exception: _defect},
+        )
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return _console(request).not_found(request)
+    return Response(error.detail, error.status_code, headers=error.headers, media_type="text/plain")
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    log.warning("unavailable", reason=str(error))
+    return _console(request).failed(request)
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    log.error("request failed", exc_info=error)
+    return _console(request).failed(request)
+
+
+def _console(request: Request) -> Console:
+    console: Console = request.app.state.console
+    return console
