@@ -12,6 +12,7 @@ import pytest
 from openstage.database.engine import Database
 from openstage.settings import Settings
 from tests.support.database import TestServer, serving
+from tests.support.openstage_server import OpenstageServer, running_openstage
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,14 @@ async def module_database(module_settings: Settings) -> AsyncIterator[Database]:
     """Like `database`, one for all tests of a module."""
     async with Database(module_settings.database_url, largest=4) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def openstage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenstageServer]:
+    """A whole running server with its own database and worker, shared by all tests: don't stop it."""
+    folder = tmp_path_factory.mktemp("openstage") / "数据 data"
+    with running_openstage(folder, free_port()) as server:
+        yield server
 
 
 def settings_for(folder: Path, address: str) -> Settings:

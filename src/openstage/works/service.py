@@ -95,6 +95,17 @@ class Works:
         )
         return int(row[0]) if row else 0
 
+    async def known(self, caller: Caller, file_ids: Sequence[str]) -> set[str]:
+        """Return which of these are works of the caller, deleted ones included."""
+        async with self._database.connection() as connection:
+            rows = await (
+                await connection.execute(
+                    "select file_id from work where app_id = %s and user_id = %s and file_id = any(%s)",
+                    (caller.app_id, caller.user_id, [storable(file_id) for file_id in file_ids]),
+                )
+            ).fetchall()
+        return {str(row[0]) for row in rows}
+
     async def latest(self, limit: int = 24, *, after: str | None = None) -> Sequence[Work]:
         """Return the works published last, the latest first: for the start page.
 
