@@ -2,6 +2,7 @@
 
 `running_database` is what commands and tools use: it gives the address of an external database as it is, joins the
 embedded one if a server or another command of the same folder has it running, and else starts it for its own block.
+A new embedded database gets its schema at once; an older schema is the server's, or `openstage migrate`'s, to change.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from openstage.database.cluster import Cluster
 from openstage.database.errors import DatabaseNotStarted
+from openstage.database.migrate import current, migrate
 from openstage.database.ownership import DataFolder, Role
 from openstage.settings import Settings
 
@@ -55,14 +57,17 @@ def running_database(
     while True:
         if place.try_own(role, embedded=True):
             try:
-                yield cluster.start()
+                address = cluster.start()
+                if current(address) is None:
+                    migrate(address)  # nothing in it yet: a first command needs no server before it
+                yield address
             finally:
                 _stop_when_unused(place, cluster)
             return
         if place.users.take(shared=True):
-            if (address := _joined(place, cluster)) is not None:
+            if (joined := _joined(place, cluster)) is not None:
                 try:
-                    yield address
+                    yield joined
                 finally:
                     place.users.release()
                 return

@@ -1,0 +1,217 @@
+"""The process tree of `openstage serve`.
+
+    supervisor ─┬─ postgres (unless the database is external)
+                ├─ web server (granian) ── its worker process, which holds the application
+                └─ worker ── ffmpeg, in process groups of its own
+
+The supervisor owns the data folder, starts all of it, restarts what dies, and takes everything with it: on Ctrl-C and
+SIGTERM in order, and when it is killed because the kernel signals each child (PR_SET_PDEATHSIG).
+"""
+
+import http.client
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from openstage.database.cluster import Cluster
+from openstage.database.embedded import cluster_in
+from openstage.database.migrate import migrate
+from openstage.database.ownership import DataFolder
+from openstage.observability import logs
+from openstage.server.children import Child, describe_status
+from openstage.server.errors import AddressTaken, ServerNotStarted
+from openstage.settings import Settings
+
+END_WITHIN = 8.0
+"""Seconds that the children have to end by themselves; longer than the web server takes to cut connections."""
+START_WITHIN = 120.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_logger = logs.get_logger("serve")
+
+
+class Supervisor:
+    """Runs the server of one data folder in the foreground. Use it from the main thread."""
+
+    def __init__(self, settings: Settings, *, target: str = "openstage.app:create_app") -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            settings: what to run.
+            target: the application, `module:factory`.
+
+        """
+        self._settings = settings
+        self._target = target
+        self._cluster: Cluster | None = None
+        self._children: list[Child] = []
+        self._wake = threading.Event()
+        self._endings = 0
+
+    def run(self, while_starting: Callable[[dict[str, str]], Callable[[], None]] | None = None) -> None:
+        """Start everything, keep it running, and end it when a signal says so.
+
+        Args:
+            while_starting: called with the children's environment once the database is ready; what it returns is
+                called when the server answers.
+
+        Raises:
+            DomainError: something can't work (the folder is in use, the address taken, the schema newer, …); what
+                was started has been ended.
+
+        """
+        before = {number: signal.getsignal(number) for number in (*ENDINGS, signal.SIGCHLD)}
+        place = DataFolder(self._settings.folder)
+        place.own("serve", embedded=not self._settings.database_url)
+        try:
+            self._listen_to_signals()
+            environment = self._environment()
+            environment["OPENSTAGE_DATABASE_URL"] = self._start_database()
+            self._start_children(environment)
+            announce = while_starting(environment) if while_starting else None
+            if self._wait_until_ready(environment["OPENSTAGE_LISTEN"]) and announce:
+                announce()
+            self._keep_running()
+        finally:
+            self._end()
+            place.disown()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # --- starting ---------------------------------------------------------------------------------------------
+    def _environment(self) -> dict[str, str]:
+        port = free_address(self._settings.host, self._settings.port)
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        return os.environ | {
+            "OPENSTAGE_DATA": str(self._settings.folder),
+            "OPENSTAGE_LISTEN": f"{host}:{port}",
+        }
+
+    def _start_database(self) -> str:
+        address = self._settings.database_url
+        if not address:
+            self._cluster = cluster_in(self._settings.folder)
+            address = self._cluster.start()
+        applied = migrate(address, only_safe=True)
+        if applied:
+            _logger.info("The database's schema is up to date.", applied=applied)
+        return address
+
+    def _start_children(self, environment: dict[str, str]) -> None:
+        self._children = [
+            Child("web server", [sys.executable, "-m", "openstage.server.web", self._target], environment)
+        ]
+        if self._settings.worker:
+            command = [sys.executable, "-m", "openstage.cli", "worker"]
+            self._children.append(Child("worker", command, environment))
+        for child in self._children:
+            child.start()
+
+    def _wait_until_ready(self, listen: str) -> bool:
+        deadline = time.monotonic() + START_WITHIN
+        while not self._ending():
+            if answers(listen):
+                return True
+            status = self._children[0].ended()
+            if status is not None:
+                raise ServerNotStarted(f"The web server ended before it was ready ({describe_status(status)}).")
+            if time.monotonic() > deadline:
+                raise ServerNotStarted(f"The web server did not answer within {START_WITHIN:.0f} s.")
+            self._wake.wait(0.03)
+        return False
+
+    # --- running ----------------------------------------------------------------------------------------------
+    def _listen_to_signals(self) -> None:
+        for number in ENDINGS:
+            # nohup leaves SIGHUP ignored, and means it; a script's `&` leaves SIGINT ignored, and doesn't.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_ending)
+        signal.signal(signal.SIGCHLD, self._on_child)
+
+    def _on_ending(self, _: int, __: FrameType | None) -> None:
+        self._endings += 1
+        self._wake.set()
+
+    def _ending(self) -> bool:
+        return self._endings > 0
+
+    def _on_child(self, _: int, __: FrameType | None) -> None:
+        self._wake.set()
+
+    def _keep_running(self) -> None:
+        while not self._ending():
+            self._wake.wait(self._until_next_due())
+            self._wake.clear()
+            if self._ending():
+                return
+            if self._cluster is not None and not self._cluster.running:
+                _logger.error("The database ended; it starts again.")
+                self._cluster.start()
+            for child in self._children:
+                if (news := child.tend()) is not None:
+                    _logger.warning(news)
+
+    def _until_next_due(self) -> float:
+        due = min((each for child in self._children if (each := child.next_due()) is not None), default=None)
+        return 1.0 if due is None else max(due - time.monotonic(), 0.0)
+
+    # --- ending -----------------------------------------------------------------------------------------------
+    def _end(self) -> None:
+        # The database last: the others still write down where they stopped.
+        for child in self._children:
+            child.ask_to_end()
+        deadline = time.monotonic() + END_WITHIN
+        for child in self._children:
+            child.wait(deadline)
+        if self._cluster is not None:
+            self._cluster.stop()
+
+
+def free_address(host: str, port: int) -> int:
+    """Make sure that an address can be listened on.
+
+    Args:
+        host: name or number of an interface of this machine.
+        port: the port; 0: any.
+
+    Returns:
+        The port.
+
+    Raises:
+        AddressTaken: why is in the message.
+
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As servers do: connections of an earlier server that linger don't hold the port. (The web server's own
+            # SO_REUSEPORT would let two servers share a port and each get half of the requests.)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise AddressTaken(
+            f"Can't listen on {host}:{port}: {error.strerror}. Choose another address with OPENSTAGE_LISTEN."
+        ) from error
+
+
+def answers(listen: str) -> bool:
+    """Whether an HTTP server answers on an address (`host:port`; an address for all interfaces is asked locally)."""
+    host, _, port = listen.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104 -- nothing is bound here
+    connection = http.client.HTTPConnection(host, int(port), timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    else:
+        return True
+    finally:
+        connection.close()

@@ -1,0 +1,63 @@
+"""The HTTP server's process: granian around the application. Run as `python -m openstage.server.web`.
+
+Two processes: granian's own, which listens and replaces a worker that died, and its one worker, which loads the
+application. The worker is killed with granian's process, as that is with the supervisor.
+"""
+
+import functools
+import importlib
+import os
+import signal
+import sys
+
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from starlette.types import ASGIApp
+
+from openstage.database.launch import die_with_parent
+from openstage.settings import load
+
+MIB = 1024**2
+END_WITHIN = 4
+"""Seconds that requests under way have at the end of the server; then their connections are cut."""
+
+
+def application(parent: int, target: str) -> ASGIApp:
+    """Load the application, in granian's worker process.
+
+    Args:
+        parent: process id of granian's own process.
+        target: `module:factory`.
+
+    """
+    if not die_with_parent(parent, signal.SIGKILL):
+        sys.exit(1)
+    module_name, _, name = target.partition(":")
+    app: ASGIApp = getattr(importlib.import_module(module_name), name)()
+    return app
+
+
+def main(target: str = "openstage.app:create_app") -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = load()
+    server = Granian(
+        target,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        websockets=False,
+        backlog=1024,
+        http1_settings=HTTP1Settings(max_buffer_size=MIB),
+        log_access=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=END_WITHIN,
+    )
+    server.serve(target_loader=functools.partial(application, os.getpid(), target), wrap_loader=False)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
