@@ -1,2 +1,5 @@
-import Hls from "hls.js";
-console.log(Hls.version);
+import { mountPlayers } from "./player/player";
+import { waitForWork } from "./waiting";
+
+mountPlayers();
+waitForWork();

@@ -1,2 +1,5 @@
-import Hls from "hls.js";
-console.log(Hls.version);
+import { bindCopyButtons } from "./copy";
+import { showHealth } from "./health";
+
+bindCopyButtons();
+void showHealth();

@@ -1,2 +1,7 @@
-import Hls from "hls.js";
-console.log(Hls.version);
+import { bindCopyButtons } from "./copy";
+import { mountPlayers } from "./player/player";
+import { waitForWork } from "./waiting";
+
+mountPlayers();
+bindCopyButtons();
+waitForWork();

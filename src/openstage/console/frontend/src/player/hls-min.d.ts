@@ -1,0 +1,3 @@
+declare module "hls.js/dist/hls.min.mjs" {
+  export { default } from "hls.js";
+}

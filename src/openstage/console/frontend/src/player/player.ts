@@ -1,0 +1,188 @@
+// The player: one per `[data-player]` element. State is shown by classes on that element, the rest is CSS.
+
+import { bindBar } from "./bar";
+import { bindKeyboard } from "./keyboard";
+import { name, part, type Fault, type Texts } from "./elements";
+import { recall, remember } from "./memory";
+import { bindPanel } from "./panel";
+import { announce } from "./session";
+import { Source } from "./source";
+
+/** The controls disappear when nothing has moved for so long. */
+const IDLE_AFTER = 2500;
+
+export class Player {
+  readonly video: HTMLVideoElement;
+  readonly texts: Texts;
+  readonly source: Source;
+  private started = false;
+  private idle = 0;
+
+  constructor(readonly root: HTMLElement) {
+    this.video = root.querySelector("video")!;
+    this.texts = JSON.parse(root.dataset.texts ?? "{}") as Texts;
+    // Through the style object: a style attribute would need a looser Content-Security-Policy.
+    root.style.setProperty("--ratio", `${root.dataset.width} / ${root.dataset.height}`);
+    const panel = bindPanel(this);
+    this.source = new Source(this.video, root.dataset.play!, {
+      onRungs: panel.showRungs,
+      onFault: (fault) => this.showFault(fault),
+    });
+    this.bindMedia();
+    this.bindSurface();
+    bindBar(this);
+    bindKeyboard(this);
+    announce(this);
+    root.addEventListener("pointerenter", () => Source.warm(), { once: true });
+    root.addEventListener("focusin", () => Source.warm(), { once: true });
+    if (root.dataset.autoplay) {
+      this.video.muted = true;
+      void this.play();
+    }
+  }
+
+  /** Seconds; from the server's knowledge until the medium has told. */
+  get duration(): number {
+    return Number.isFinite(this.video.duration) ? this.video.duration : Number(this.root.dataset.duration);
+  }
+
+  toggle(): void {
+    if (this.video.paused) void this.play();
+    else this.video.pause();
+  }
+
+  async play(): Promise<void> {
+    this.clearFault();
+    if (!this.started) {
+      this.started = true;
+      this.root.classList.add("is-started", "is-busy");
+      const wait = this.video.currentTime;
+      await this.source.load(recall().quality, this.pendingSeek ?? wait);
+      this.pendingSeek = undefined;
+    }
+    // Refused where the browser allows no playing without a gesture: the big button stays.
+    await this.video.play().catch(() => this.showState());
+  }
+
+  private pendingSeek: number | undefined;
+
+  seek(to: number): void {
+    const position = Math.min(Math.max(0, to), Math.max(0, this.duration - 0.1));
+    if (this.started) this.video.currentTime = position;
+    else this.pendingSeek = position;
+    this.root.dispatchEvent(new CustomEvent("player-seek", { detail: position }));
+    this.wake();
+  }
+
+  seekBy(seconds: number): void {
+    this.seek((this.pendingSeek ?? this.video.currentTime) + seconds);
+  }
+
+  setVolume(volume: number): void {
+    this.video.volume = Math.min(Math.max(0, volume), 1);
+    this.video.muted = this.video.volume === 0;
+    this.wake();
+  }
+
+  setRate(rate: number): void {
+    this.video.defaultPlaybackRate = this.video.playbackRate = rate;
+    remember({ rate });
+  }
+
+  async toggleFullscreen(): Promise<void> {
+    const phone = this.video as HTMLVideoElement & { webkitEnterFullscreen?: () => void };
+    if (document.fullscreenElement) await document.exitFullscreen();
+    else if (this.root.requestFullscreen) await this.root.requestFullscreen().catch(() => undefined);
+    else phone.webkitEnterFullscreen?.(); // iPhone: only the video itself can
+  }
+
+  /** Show the controls, and hide them after a while of playing. */
+  wake(): void {
+    this.root.classList.remove("is-idle");
+    clearTimeout(this.idle);
+    this.idle = window.setTimeout(() => {
+      const busy = this.video.paused || this.root.querySelector(":focus-visible") || !part(this.root, "panel").hidden;
+      if (!busy) this.root.classList.add("is-idle");
+    }, IDLE_AFTER);
+  }
+
+  private bindMedia(): void {
+    const { video, root } = this;
+    const kept = recall();
+    video.volume = kept.volume;
+    video.muted = kept.muted;
+    video.defaultPlaybackRate = kept.rate;
+    for (const event of ["play", "playing", "pause", "ended", "seeking", "seeked"]) {
+      video.addEventListener(event, () => this.showState());
+    }
+    video.addEventListener("playing", () => root.classList.add("has-picture"));
+    for (const event of ["waiting", "stalled"]) {
+      video.addEventListener(event, () => root.classList.toggle("is-busy", !video.paused && video.readyState < 3));
+    }
+    for (const event of ["playing", "canplay", "pause"]) {
+      video.addEventListener(event, () => root.classList.remove("is-busy"));
+    }
+    video.addEventListener("volumechange", () => {
+      if (!root.dataset.autoplay) remember({ volume: video.volume, muted: video.muted });
+    });
+    // A picture whose address has expired is no reason for a broken-image sign.
+    root.querySelector("[data-poster]")?.addEventListener("error", (event) => (event.target as Element).remove());
+    part(root, "retry").addEventListener("click", () => {
+      this.started = false;
+      this.pendingSeek = video.currentTime;
+      void this.play();
+    });
+    document.addEventListener("fullscreenchange", () => {
+      const full = document.fullscreenElement === root;
+      root.classList.toggle("is-full", full);
+      name(part(root, "fullscreen"), full ? this.texts.shrink : this.texts.fullscreen);
+    });
+    this.showState();
+  }
+
+  private bindSurface(): void {
+    const { root } = this;
+    const surface = part(root, "surface");
+    part(root, "big").addEventListener("click", () => this.toggle());
+    surface.addEventListener("click", (event) => {
+      // A finger's first tap brings the controls back, a mouse's click plays and pauses.
+      const finger = (event as PointerEvent).pointerType === "touch";
+      if (!finger || !this.started) this.toggle();
+      else if (root.classList.contains("is-idle")) this.wake();
+      else if (!this.video.paused) root.classList.add("is-idle");
+    });
+    surface.addEventListener("dblclick", () => void this.toggleFullscreen());
+    for (const event of ["pointermove", "pointerdown", "focusin", "keydown"]) {
+      root.addEventListener(event, (happened) => {
+        if (happened.target !== surface || (happened as PointerEvent).pointerType !== "touch") this.wake();
+      });
+    }
+  }
+
+  private showState(): void {
+    const { root, video, texts } = this;
+    const ended = video.ended;
+    root.classList.toggle("is-playing", !video.paused && !ended);
+    root.classList.toggle("is-ended", ended);
+    const next = ended ? texts.replay : video.paused ? texts.play : texts.pause;
+    name(part(root, "toggle"), next);
+    part(root, "big").setAttribute("aria-label", next);
+    this.wake();
+  }
+
+  private showFault(fault: Fault): void {
+    this.root.classList.remove("is-busy");
+    this.video.pause();
+    part(this.root, "fault-text").textContent = this.texts[fault];
+    part(this.root, "retry").hidden = fault === "unsupported";
+    part(this.root, "fault").hidden = false;
+  }
+
+  private clearFault(): void {
+    part(this.root, "fault").hidden = true;
+  }
+}
+
+export function mountPlayers(): void {
+  for (const root of document.querySelectorAll<HTMLElement>("[data-player]")) new Player(root);
+}

@@ -1,0 +1,170 @@
+"""The pages: what each shows, and with which status."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+
+from openstage.console.documents import Documents
+from openstage.console.ports import PageAddresses, PageWorks
+from openstage.console.rendering import Renderer
+from openstage.settings import Settings
+from openstage.works.errors import UnknownWork
+from openstage.works.models import PictureKind, State, Work
+
+PAGE_SIZE = 24
+POLL = 2
+"""Seconds between two looks of a page that waits for its work."""
+
+Stage = Literal["published", "waiting", "gone"]
+_STAGES: dict[State, Stage] = {
+    "uploading": "waiting",
+    "waiting": "waiting",
+    "publishing": "waiting",
+    "reviewing": "waiting",
+    "published": "published",
+    "refused": "gone",
+    "failed": "gone",
+    "cancelled": "gone",
+    "expired": "gone",
+}
+_STATUS: dict[Stage, int] = {"published": 200, "waiting": 200, "gone": 410}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A work in a listing."""
+
+    work: Work
+    address: str
+    picture: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the player needs to know of a work before it plays."""
+
+    work: Work
+    page: str
+    embed: str
+    poster: str | None
+    width: int
+    height: int
+    sound_only: bool
+
+
+class Pages:
+    """Handlers of the pages."""
+
+    def __init__(
+        self, works: PageWorks, addresses: PageAddresses, settings: Settings, renderer: Renderer, documents: Documents
+    ) -> None:
+        self._works = works
+        self._addresses = addresses
+        self._settings = settings
+        self._renderer = renderer
+        self._documents = documents
+
+    async def home(self, request: Request) -> Response:
+        """Show what runs here and what was published last; `?after=<slug>` turns the page."""
+        after = request.query_params.get("after")
+        found = await self._works.latest(PAGE_SIZE + 1, after=after)
+        shown = found[:PAGE_SIZE]
+        values = {
+            "cards": [self._card(work) for work in shown],
+            "after": after,
+            "next": shown[-1].slug if len(found) > PAGE_SIZE else None,
+            "bases": {role: self._settings.base(role) for role in ("upload", "api", "media")},
+            "documents": self._documents.titles(),
+        }
+        return self._renderer.page(request, "home.html", values)
+
+    async def watch(self, request: Request) -> Response:
+        """Play a work, or say why it can't be played (yet)."""
+        return await self._show(request, "watch.html", framed=False)
+
+    async def embed(self, request: Request) -> Response:
+        """Give the player alone, for other sites' frames; `?autoplay=1` starts it without sound."""
+        return await self._show(request, "embed.html", framed=True)
+
+    async def play(self, request: Request) -> Response:
+        """Tell a page that is open how its work stands and, when it can be played, a fresh address to play from."""
+        try:
+            work = await self._works.by_slug(request.path_params["slug"])
+        except UnknownWork:
+            return _private({"stage": "gone"}, 404)
+        stage = _STAGES[work.state]
+        if stage == "published":
+            return _private({"stage": stage, "master": self._addresses.master(work.slug)})
+        return _private({"stage": stage, "state": work.state, "percent": round(work.percent)}, _STATUS[stage])
+
+    async def picture(self, request: Request) -> Response:
+        """Lead to the work's picture: an address that lasts, for link previews."""
+        try:
+            work = await self._works.by_slug(request.path_params["slug"])
+        except UnknownWork:
+            return self._renderer.page(request, "missing.html", {}, status=404)
+        kind = _best_picture(work)
+        if not work.visible or kind is None:
+            return self._renderer.page(request, "missing.html", {}, status=404)
+        # Shorter than the signed address lives, so that a cached answer never leads to a dead one.
+        caching = f"public, max-age={self._settings.address_lifetime // 2}"
+        return RedirectResponse(self._addresses.picture(work.slug, kind), headers={"Cache-Control": caching})
+
+    async def documents(self, request: Request) -> Response:
+        """List the documents."""
+        return self._renderer.page(request, "documents.html", {"documents": self._documents.titles()})
+
+    async def document(self, request: Request) -> Response:
+        """Show a document, or send a picture of one."""
+        name = request.path_params["name"]
+        if picture := self._documents.picture(name):
+            return FileResponse(picture)
+        document = self._documents.read(name.removesuffix(".md"))
+        if document is None:
+            return self._renderer.page(request, "missing.html", {}, status=404)
+        values = {"document": document, "documents": self._documents.titles()}
+        return self._renderer.page(request, "document.html", values)
+
+    async def _show(self, request: Request, template: str, *, framed: bool) -> Response:
+        try:
+            work = await self._works.by_slug(request.path_params["slug"])
+        except UnknownWork:
+            return self._renderer.page(request, "missing.html", {"framed": framed}, status=404, framed=framed)
+        stage = _STAGES[work.state]
+        if stage == "published":
+            values: dict[str, object] = {"frame": await self._frame(work)}
+        else:
+            template, values = f"{stage}.html", {"work": work, "poll": POLL}
+        return self._renderer.page(
+            request, template, {**values, "framed": framed}, status=_STATUS[stage], framed=framed
+        )
+
+    async def _frame(self, work: Work) -> Frame:
+        videos = [rendition for rendition in await self._works.renditions(work.id) if rendition.kind == "hls_video"]
+        largest = max(videos, key=lambda rendition: rendition.bandwidth, default=None)
+        kind = _best_picture(work)
+        return Frame(
+            work=work,
+            page=self._addresses.page(work.slug),
+            embed=self._addresses.embed(work.slug),
+            poster=self._addresses.picture(work.slug, kind) if kind else None,
+            width=(largest and largest.width) or 16,
+            height=(largest and largest.height) or 9,
+            sound_only=largest is None,
+        )
+
+    def _card(self, work: Work) -> Card:
+        kind: PictureKind | None = "thumbnail" if "thumbnail" in work.pictures else _best_picture(work)
+        picture = self._addresses.picture(work.slug, kind) if kind else None
+        return Card(work, self._addresses.page(work.slug), picture)
+
+
+def _best_picture(work: Work) -> PictureKind | None:
+    kinds: tuple[PictureKind, ...] = ("img", "original", "thumbnail")
+    return next((kind for kind in kinds if kind in work.pictures), None)
+
+
+def _private(values: dict[str, object], status: int = 200) -> JSONResponse:
+    return JSONResponse(values, status, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})

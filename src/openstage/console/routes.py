@@ -1,0 +1,64 @@
+"""The pages' addresses."""
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from openstage.console.assets import Assets
+from openstage.console.documents import Documents
+from openstage.console.pages import Pages
+from openstage.console.ports import PageAddresses, PageWorks
+from openstage.console.rendering import Renderer
+from openstage.settings import Settings
+
+ROBOTS = "User-agent: *\nDisallow: /api/\nDisallow: /media/\nDisallow: /e/\n"
+
+
+class Console:
+    """All pages for people: their routes, and the page for addresses at which there is nothing."""
+
+    def __init__(self, works: PageWorks, addresses: PageAddresses, settings: Settings) -> None:
+        """Read assets and templates.
+
+        Args:
+            works: where works are read.
+            addresses: where media and page addresses are made.
+            settings: public addresses.
+
+        Raises:
+            AssetsMissing: the package was installed without the pages' scripts and styles.
+
+        """
+        assets = Assets()
+        self._renderer = Renderer(settings, assets)
+        pages = Pages(works, addresses, settings, self._renderer, Documents())
+        self.routes: list[Route | Mount] = [
+            Route("/", pages.home),
+            Route("/w/{slug}", pages.watch),
+            Route("/w/{slug}/play", pages.play),
+            Route("/w/{slug}/picture", pages.picture),
+            Route("/e/{slug}", pages.embed),
+            Route("/docs", pages.documents),
+            Route("/docs/{name:path}", pages.document),
+            Route("/static/{name}", assets.built),
+            Route("/favicon.svg", assets.icon),
+            Route("/favicon.ico", assets.icon),
+            Route("/robots.txt", _robots),
+        ]
+
+    def not_found(self, request: Request) -> Response:
+        """Return the page for an address at which there is nothing (status 404)."""
+        return self._renderer.page(request, "missing.html", {}, status=404)
+
+    def failed(self, request: Request) -> Response:
+        """Return the page that says that the server couldn't answer (status 503)."""
+        return self._renderer.page(request, "failed.html", {}, status=503)
+
+
+def console_routes(works: PageWorks, addresses: PageAddresses, settings: Settings) -> list[Route | Mount]:
+    """Return the routes of a `Console`."""
+    return Console(works, addresses, settings).routes
+
+
+async def _robots(_: Request) -> Response:
+    return PlainTextResponse(ROBOTS, headers={"Cache-Control": "public, max-age=86400"})
