@@ -206,8 +206,12 @@ async def test_deleting_hides_at_once_and_cancels_what_is_unfinished(stage: Stag
 async def test_the_job_comes_and_goes_with_the_state_change(stage: Stage) -> None:
     file_id = await stage.sent()
     await stage.intake.describe(stage.caller, file_id, TITLE)
-    with pytest.raises(RuntimeError):
+
+    async def changed_our_mind() -> None:
         async with stage.database.transaction() as connection:
             await stage.jobs.publish(connection, file_id)
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await changed_our_mind()
     assert await stage.job_count(file_id) == 0

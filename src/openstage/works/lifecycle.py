@@ -5,7 +5,6 @@ All functions are part of the caller's transaction, together with the upload's c
 
 from typing import Any
 
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from openstage.database.engine import Connection
@@ -48,7 +47,7 @@ async def lock(connection: Connection, caller: Caller | None, file_id: str) -> W
     if caller is not None:
         where += " and app_id = %(app)s and user_id = %(user)s"
         parameters |= {"app": caller.app_id, "user": caller.user_id}
-    work = await queries.select_one(connection, sql.SQL(where + " for update"), parameters)
+    work = await queries.select_one(connection, where + " for update", parameters)
     if work is None:
         raise UnknownWork
     return work
@@ -139,7 +138,7 @@ async def claim(connection: Connection, file_id: str, token: str) -> tuple[Work,
     ).fetchone()
     if row is None:
         return None
-    work = await queries.select_one(connection, sql.SQL("work.id = %(id)s"), {"id": row[0]})
+    work = await queries.select_one(connection, "work.id = %(id)s", {"id": row[0]})
     assert work is not None  # it has just been updated in this transaction
     return work, int(row[1])
 

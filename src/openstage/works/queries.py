@@ -2,29 +2,27 @@
 
 from typing import Any, Final
 
-from psycopg import sql
 from psycopg.rows import class_row
 
 from openstage.database.engine import Connection
 from openstage.works.models import Picture, Rendition, Segment, Work
 
-_COLUMNS: Final = sql.SQL(
-    """
-    work.id, file_id, slug, app_id, user_id, state, review, reason, title, description, tags, category, described_at,
-    file_size, duration_ms, step, percent, play_count, pending, last_fault, run, created_at, changed_at, published_at,
-    deleted_at, purged_at, array(select kind from picture where work_id = work.id order by kind) as pictures
-    """
-)
+# One text per query, whatever the parameters: psycopg then prepares it after a few uses.
+_SELECT: Final = """
+    select work.id, file_id, slug, app_id, user_id, state, review, reason, title, description, tags, category,
+           described_at, file_size, duration_ms, step, percent, play_count, pending, last_fault, run, created_at,
+           changed_at, published_at, deleted_at, purged_at,
+           array(select kind from picture where work_id = work.id order by kind) as pictures
+    from work where """
 
 
-async def select(connection: Connection, where: sql.SQL | sql.Composed, parameters: dict[str, Any]) -> list[Work]:
-    """Works for which `where` (and what follows it: order, limit) holds."""
+async def select(connection: Connection, where: str, parameters: dict[str, Any]) -> list[Work]:
+    """Return the works for which `where` (and what follows it: order, limit) holds."""
     async with connection.cursor(row_factory=class_row(Work)) as cursor:
-        query = sql.SQL("select {} from work where {}").format(_COLUMNS, where)
-        return await (await cursor.execute(query, parameters)).fetchall()
+        return await (await cursor.execute((_SELECT + where).encode(), parameters)).fetchall()
 
 
-async def select_one(connection: Connection, where: sql.SQL | sql.Composed, parameters: dict[str, Any]) -> Work | None:
+async def select_one(connection: Connection, where: str, parameters: dict[str, Any]) -> Work | None:
     """Return the one work for which `where` holds, if any."""
     found = await select(connection, where, parameters)
     return found[0] if found else None

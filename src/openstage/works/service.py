@@ -8,8 +8,6 @@ import string
 from collections.abc import Sequence
 from typing import Final
 
-from psycopg import sql
-
 from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.identity.models import Caller
@@ -43,7 +41,7 @@ class Works:
         async with self._database.connection() as connection:
             work = await queries.select_one(
                 connection,
-                sql.SQL("file_id = %(file)s and " + _MINE),
+                "file_id = %(file)s and " + _MINE,
                 {"file": storable(file_id), "app": caller.app_id, "user": caller.user_id},
             )
         if work is None:
@@ -75,13 +73,11 @@ class Works:
         }
         async with self._database.connection() as connection:
             row = await (
-                await connection.execute(
-                    sql.SQL("select count(*) from work where {}").format(sql.SQL(matching)), parameters
-                )
+                await connection.execute(("select count(*) from work where " + matching).encode(), parameters)
             ).fetchone()
             items = await queries.select(
                 connection,
-                sql.SQL(matching + " order by created_at desc, work.id desc limit %(limit)s offset %(skip)s"),
+                matching + " order by created_at desc, work.id desc limit %(limit)s offset %(skip)s",
                 parameters,
             )
         return Page(items=items, count=row[0] if row else 0)
@@ -117,14 +113,12 @@ class Works:
         async with self._database.connection() as connection:
             return await queries.select(
                 connection,
-                sql.SQL(
-                    """
+                """
                     state = 'published' and deleted_at is null
                     and (%(after)s::text is null
                          or (published_at, work.id) < (select published_at, id from work where slug = %(after)s))
                     order by published_at desc, work.id desc limit %(limit)s
-                    """
-                ),
+                    """,
                 {"limit": limit, "after": None if after is None else storable(after)},
             )
 
@@ -147,7 +141,7 @@ class Works:
         """
         async with self._database.connection() as connection:
             work = await queries.select_one(
-                connection, sql.SQL("slug = %(slug)s and deleted_at is null"), {"slug": storable(slug)}
+                connection, "slug = %(slug)s and deleted_at is null", {"slug": storable(slug)}
             )
         if work is None:
             raise UnknownWork
@@ -168,14 +162,12 @@ class Works:
         async with self._database.connection() as connection:
             return await queries.select(
                 connection,
-                sql.SQL(
-                    """
+                """
                     (%(state)s::text is null or state = %(state)s)
                     and (%(deleted)s::boolean is null or (deleted_at is not null) = %(deleted)s)
                     and (%(before)s::bigint is null or work.id < %(before)s)
                     order by work.id desc limit %(limit)s
-                    """
-                ),
+                    """,
                 {"state": state, "deleted": deleted, "before": before, "limit": limit},
             )
 
@@ -184,7 +176,7 @@ class Works:
         async with self._database.connection() as connection:
             return await queries.select(
                 connection,
-                sql.SQL("review = 'pending' and deleted_at is null order by created_at limit %(limit)s"),
+                "review = 'pending' and deleted_at is null order by created_at limit %(limit)s",
                 {"limit": limit},
             )
 
@@ -220,7 +212,7 @@ class Works:
         """
         mine = await queries.select(
             connection,
-            sql.SQL(_MINE + " and (%(files)s::text[] is null or file_id = any(%(files)s)) order by work.id for update"),
+            _MINE + " and (%(files)s::text[] is null or file_id = any(%(files)s)) order by work.id for update",
             {
                 "app": caller.app_id,
                 "user": caller.user_id,
@@ -334,7 +326,7 @@ async def _find(connection: Connection, name: str, *, lock: bool = False) -> Wor
 
     """
     where = "%(name)s in (file_id, slug)" + (" for update" if lock else "")
-    work = await queries.select_one(connection, sql.SQL(where), {"name": storable(name)})
+    work = await queries.select_one(connection, where, {"name": storable(name)})
     if work is None:
         raise UnknownWork(f"There is no work {name!r}; `openstage work list` shows them.")
     return work
