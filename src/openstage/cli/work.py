@@ -1,0 +1,198 @@
+"""`openstage work …`: works of all apps."""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, cast, get_args
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from openstage.app import Services
+from openstage.cli.output import console, print_json, print_record, print_table, size
+from openstage.cli.runtime import with_services
+from openstage.publishing.operations import Operations
+from openstage.works.models import Rendition, State, Work
+
+app = typer.Typer(no_args_is_help=True, help="Works: list, show, watch, delete, restore, run again.")
+
+WATCH_INTERVAL = 0.5
+"""Seconds between two looks at a work that is being watched."""
+SETTLED: frozenset[State] = frozenset({"published", "reviewing", "refused", "failed", "cancelled", "expired"})
+GOOD: frozenset[State] = frozenset({"published", "reviewing"})
+
+Name = Annotated[str, typer.Argument(metavar="ID", help="The work's file_id or slug.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
+
+
+@app.command("list")
+def list_works(
+    state: Annotated[str | None, typer.Option(help=f"Only those in it: {', '.join(get_args(State))}.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="The deleted ones that can still be restored.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    before: Annotated[int | None, typer.Option(help="Only those before this number, to page on.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List works, the newest first."""
+    if state is not None and state not in get_args(State):
+        raise typer.BadParameter(f"{state!r} is not a state; there are {', '.join(get_args(State))}.")
+
+    async def work(services: Services) -> Sequence[Work]:
+        return await services.works.all(state=cast(State | None, state), deleted=deleted, before=before, limit=limit)
+
+    found = with_services(work)
+    if as_json:
+        print_json([brief(each) for each in found])
+        return
+    print_table(
+        ["number", "file_id", "slug", "state", "title", "size", "plays", "made"],
+        (
+            (
+                each.id,
+                each.file_id,
+                each.slug,
+                f"{each.state} {each.percent:.0f} %" if each.state == "publishing" else each.state,
+                each.title,
+                size(each.file_size),
+                each.play_count,
+                each.created_at,
+            )
+            for each in found
+        ),
+        empty="No works.",
+    )
+
+
+@app.command()
+def show(name: Name, as_json: AsJson = False) -> None:
+    """Show one work with its renditions."""
+
+    async def work(services: Services) -> tuple[Work, Sequence[Rendition]]:
+        found = await services.works.find(name)
+        return found, await services.works.renditions(found.id)
+
+    found, renditions = with_services(work)
+    if as_json:
+        print_json(brief(found) | {"renditions": [_rendition(each) for each in renditions]})
+        return
+    print_record(brief(found))
+    if renditions:
+        console.print()
+        print_table(
+            ["kind", "quality", "size", "codecs", "kb/s", "bytes"],
+            (
+                (
+                    each.kind,
+                    each.quality,
+                    f"{each.width}x{each.height}" if each.width else "sound",
+                    each.codecs,
+                    each.average_bandwidth // 1000,
+                    size(each.byte_size),
+                )
+                for each in renditions
+            ),
+        )
+
+
+@app.command()
+def watch(name: Name, as_json: AsJson = False) -> None:
+    """Follow a work until it is settled; exit code 1 if it isn't published or awaiting review then.
+
+    With --json, one line for each change.
+    """
+
+    async def work(services: Services) -> Work:
+        return await (_watch_as_json(services, name) if as_json else _watch_with_bar(services, name))
+
+    settled = with_services(work)
+    if not as_json:
+        console.print(f"{settled.state}{': ' + settled.reason if settled.reason else ''}", markup=False)
+    if settled.state not in GOOD:
+        raise typer.Exit(1)
+
+
+@app.command()
+def delete(name: Name, as_json: AsJson = False) -> None:
+    """Hide a work at once; its bytes are removed for good after the grace time (setting `deletion_grace`)."""
+    _operate(lambda operations: operations.delete(name), as_json=as_json)
+
+
+@app.command()
+def restore(name: Name, as_json: AsJson = False) -> None:
+    """Bring a deleted work back while the grace time lasts."""
+    _operate(lambda operations: operations.restore(name), as_json=as_json)
+
+
+@app.command()
+def rerun(name: Name, as_json: AsJson = False) -> None:
+    """Make a work's renditions anew (what is published stays until they are whole), or try a failed one again."""
+    _operate(lambda operations: operations.rerun(name), as_json=as_json)
+
+
+def brief(work: Work) -> dict[str, Any]:
+    """Return what an operator wants to know of a work."""
+    fields = dataclasses.asdict(work)
+    for internal in ("app_id", "user_id", "run", "described_at"):
+        del fields[internal]
+    return fields
+
+
+def _rendition(rendition: Rendition) -> dict[str, Any]:
+    fields = dataclasses.asdict(rendition)
+    for internal in ("id", "key"):
+        del fields[internal]
+    return fields
+
+
+def _operate(action: Callable[[Operations], Awaitable[Work]], *, as_json: bool) -> None:
+    async def work(services: Services) -> Work:
+        return await action(services.operations)
+
+    done = with_services(work)
+    if as_json:
+        print_json(brief(done))
+    else:
+        print_record(brief(done))
+
+
+async def _watch_as_json(services: Services, name: str) -> Work:
+    seen = None
+    while True:
+        work = await services.works.find(name)
+        now = {
+            "file_id": work.file_id,
+            "state": work.state,
+            "step": work.step,
+            "percent": round(work.percent, 1),
+            "reason": work.reason or work.last_fault,
+        }
+        if now != seen:
+            print_json(now)
+            seen = now
+        if _settled(work):
+            return work
+        await asyncio.sleep(WATCH_INTERVAL)
+
+
+async def _watch_with_bar(services: Services, name: str) -> Work:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[fault]}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("", total=100, fault="")
+        while True:
+            work = await services.works.find(name)
+            step = f"{work.state} · {work.step}" if work.step else work.state
+            bars.update(bar, description=step, completed=work.percent, fault=work.last_fault)
+            if _settled(work):
+                return work
+            await asyncio.sleep(WATCH_INTERVAL)
+
+
+def _settled(work: Work) -> bool:
+    return work.deleted_at is not None or (work.state in SETTLED and not work.pending)
