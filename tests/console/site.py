@@ -160,24 +160,25 @@ def media_folder() -> Path:
     moving = f"testsrc2=size=640x360:rate=25:duration={DURATION}"
     sound = f"sine=frequency=440:duration={DURATION}"
     hls = ["-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4"]
+    hls += ["-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", "%05d.m4s", "index.m3u8"]
     for width, height in SIZES:
         run_ffmpeg(
             *["-f", "lavfi", "-i", f"{moving},scale={width}:{height}"],
             *["-c:v", "libx264", "-preset", "ultrafast", "-g", "100", "-sc_threshold", "0", "-pix_fmt", "yuv420p"],
-            *hls, "-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", _made(made / str(height)), "index.m3u8",
-            folder=made / str(height),
-        )  # fmt: skip
+            *hls,
+            folder=_made(made / str(height)),
+        )
     run_ffmpeg(
         *["-f", "lavfi", "-i", sound, "-c:a", "aac", "-b:a", "64k"],
-        *hls, "-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", _made(made / "a"), "index.m3u8",
-        folder=made / "a",
-    )  # fmt: skip
+        *hls,
+        folder=_made(made / "a"),
+    )
     run_ffmpeg("-f", "lavfi", "-i", moving, "-frames:v", "1", str(made / "img.jpg"))
     group = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="sound",DEFAULT=YES,AUTOSELECT=YES,URI="a/index.m3u8"\n'
     head = "#EXTM3U\n#EXT-X-VERSION:7\n"
     rungs = "".join(
-        f'#EXT-X-STREAM-INF:BANDWIDTH={height * 2000},RESOLUTION={width}x{height},CODECS="avc1.42c01e,mp4a.40.2",AUDIO="a"\n'
-        f"{height}/index.m3u8\n"
+        f"#EXT-X-STREAM-INF:BANDWIDTH={height * 2000},RESOLUTION={width}x{height},"
+        f'CODECS="avc1.42c01e,mp4a.40.2",AUDIO="a"\n{height}/index.m3u8\n'
         for width, height in SIZES
     )
     (made / "master.m3u8").write_text(head + group + rungs)
@@ -188,9 +189,9 @@ def media_folder() -> Path:
     return folder
 
 
-def _made(folder: Path) -> str:
+def _made(folder: Path) -> Path:
     folder.mkdir()
-    return "%05d.m4s"
+    return folder
 
 
 @contextlib.contextmanager

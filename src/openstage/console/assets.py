@@ -9,12 +9,16 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from openstage.errors import DomainError
+
 STATIC: Final = Path(__file__).parent / "static"
 _ENCODINGS: Final = (("br", ".br"), ("gzip", ".gz"))
 
 
-class AssetsMissing(RuntimeError):
+class AssetsMissing(DomainError):
     """The package was installed without its pages' scripts and styles."""
+
+    code = "console.assets_missing"
 
 
 @dataclass(frozen=True, slots=True)

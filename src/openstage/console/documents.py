@@ -1,4 +1,4 @@
-"""The project's documents as pages: `docs/*.md` from the source tree, or the copy that came in the wheel."""
+"""The project's documents as pages: `docs/` of the source tree, or the copy that came in the wheel."""
 
 import itertools
 import re
@@ -14,48 +14,69 @@ PICTURES: Final = frozenset({".png", ".jpg", ".svg"})
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A document in the list of contents."""
+
+    name: str
+    """Its address below `/docs/`: `quickstart`, `operating/` (that folder's README.md), `operating/backup`."""
+    title: str
+    depth: int
+    """0: stands by itself; 1: belongs to the folder whose README.md comes before it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One document."""
 
     name: str
-    """File name without `.md`, as in `/docs/{name}`."""
     title: str
     html: str
 
 
 class Documents:
-    """Reads documents when they are asked for: there are few, and an operator may be writing them."""
+    """What `docs/` holds. Nothing of a request becomes a path: names are looked up in what was found at the start."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or next((folder for folder in FOLDERS if folder.is_dir()), FOLDERS[0])
+        folder = folder or next((folder for folder in FOLDERS if folder.is_dir()), FOLDERS[0])
+        found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        self._files = {_address(name): path for name, path in found.items() if path.suffix == ".md"}
+        self._pictures = {name: path for name, path in found.items() if path.suffix in PICTURES}
         self._markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-
-    def titles(self) -> list[tuple[str, str]]:
-        """Return name and title of each document, the first steps first."""
-        names = sorted(path.relative_to(self._folder).with_suffix("").as_posix() for path in self._folder.rglob("*.md"))
-        ordered = sorted(names, key=lambda name: ("/" in name, name not in {"index", "quickstart"}, name))
-        return [(name, self._title(name)) for name in ordered]
+        self.contents = [
+            Entry(name, _title(self._files[name]), depth=1 if "/" in name.rstrip("/") else 0)
+            for name in sorted(self._files, key=_place)
+        ]
 
     def read(self, name: str) -> Document | None:
-        """Return a document, or None when there is none of that name."""
-        # Only names that the folder holds: nothing of the request becomes a path.
-        if name not in {known for known, _ in self.titles()}:
+        """Return the document of an address below `/docs/`, or None when there is none."""
+        file = self._files.get(name)
+        if file is None:
             return None
-        tokens = self._markdown.parse((self._folder / f"{name}.md").read_text("utf-8"))
+        tokens = self._markdown.parse(file.read_text("utf-8"))
         _give_anchors(tokens)
         _point_links(tokens)
         html = self._markdown.renderer.render(tokens, self._markdown.options, {})
-        return Document(name, self._title(name), html)
+        return Document(name, _title(file), html)
 
     def picture(self, name: str) -> Path | None:
         """Return the file of a picture in the documents, or None when there is none of that name."""
-        pictures = (path for path in self._folder.rglob("*") if path.suffix in PICTURES)
-        return {path.relative_to(self._folder).as_posix(): path for path in pictures}.get(name)
+        return self._pictures.get(name)
 
-    def _title(self, name: str) -> str:
-        with (self._folder / f"{name}.md").open(encoding="utf-8") as file:
-            heading = next((line for line in file if line.startswith("# ")), f"# {name}")
-        return heading[2:].strip().replace("`", "")
+
+def _address(name: str) -> str:
+    """Turn a file name into its address: `operating/README.md` is `operating/`."""
+    return name.removesuffix(".md").removesuffix("README")
+
+
+def _place(name: str) -> tuple[bool, str]:
+    """Sort by folder (its README first); the first steps before all."""
+    return (name != "quickstart", name)
+
+
+def _title(file: Path) -> str:
+    with file.open(encoding="utf-8") as lines:
+        heading = next((line for line in lines if line.startswith("# ")), f"# {file.stem}")
+    return heading[2:].strip().replace("`", "")
 
 
 def _give_anchors(tokens: list[Token]) -> None:
@@ -67,9 +88,11 @@ def _give_anchors(tokens: list[Token]) -> None:
 
 
 def _point_links(tokens: list[Token]) -> None:
-    """Turn links to files (`operating.md#backup`) into links to pages (`operating#backup`)."""
+    """Turn links to files (`operating/README.md#proxies`) into links to pages (`operating/#proxies`)."""
     for token in tokens:
         for child in token.children or []:
             target = str(child.attrGet("href") or "")
             if child.type == "link_open" and "://" not in target:
-                child.attrSet("href", re.sub(r"\.md(?=#|$)", "", target))
+                file, mark, anchor = target.partition("#")
+                address = _address(file)
+                child.attrSet("href", f"{address or ('./' if file else '')}{mark}{anchor}")

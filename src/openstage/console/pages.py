@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
@@ -76,7 +77,7 @@ class Pages:
             "after": after,
             "next": shown[-1].slug if len(found) > PAGE_SIZE else None,
             "bases": {role: self._settings.base(role) for role in ("upload", "api", "media")},
-            "documents": self._documents.titles(),
+            "documents": self._documents.contents,
         }
         return self._renderer.page(request, "home.html", values)
 
@@ -114,17 +115,19 @@ class Pages:
 
     async def documents(self, request: Request) -> Response:
         """List the documents."""
-        return self._renderer.page(request, "documents.html", {"documents": self._documents.titles()})
+        return self._renderer.page(request, "documents.html", {"documents": self._documents.contents})
 
     async def document(self, request: Request) -> Response:
         """Show a document, or send a picture of one."""
         name = request.path_params["name"]
         if picture := self._documents.picture(name):
             return FileResponse(picture)
-        document = self._documents.read(name.removesuffix(".md"))
+        document = self._documents.read(name)
         if document is None:
+            if name and self._documents.read(f"{name}/"):
+                return RedirectResponse(f"/docs/{quote(name)}/")
             return self._renderer.page(request, "missing.html", {}, status=404)
-        values = {"document": document, "documents": self._documents.titles()}
+        values = {"document": document, "documents": self._documents.contents}
         return self._renderer.page(request, "document.html", values)
 
     async def _show(self, request: Request, template: str, *, framed: bool) -> Response:

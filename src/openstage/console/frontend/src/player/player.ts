@@ -17,12 +17,16 @@ export class Player {
   readonly source: Source;
   private started = false;
   private idle = 0;
+  /** Where playing shall begin, when that was chosen before the first play. */
+  private pendingSeek: number | undefined;
 
   constructor(readonly root: HTMLElement) {
     this.video = root.querySelector("video")!;
     this.texts = JSON.parse(root.dataset.texts ?? "{}") as Texts;
     // Through the style object: a style attribute would need a looser Content-Security-Policy.
-    root.style.setProperty("--ratio", `${root.dataset.width} / ${root.dataset.height}`);
+    const { style } = document.documentElement;
+    style.setProperty("--width", root.dataset.width ?? "16");
+    style.setProperty("--height", root.dataset.height ?? "9");
     const panel = bindPanel(this);
     this.source = new Source(this.video, root.dataset.play!, {
       onRungs: panel.showRungs,
@@ -56,15 +60,12 @@ export class Player {
     if (!this.started) {
       this.started = true;
       this.root.classList.add("is-started", "is-busy");
-      const wait = this.video.currentTime;
-      await this.source.load(recall().quality, this.pendingSeek ?? wait);
+      await this.source.load(recall().quality, this.pendingSeek ?? 0);
       this.pendingSeek = undefined;
     }
     // Refused where the browser allows no playing without a gesture: the big button stays.
     await this.video.play().catch(() => this.showState());
   }
-
-  private pendingSeek: number | undefined;
 
   seek(to: number): void {
     const position = Math.min(Math.max(0, to), Math.max(0, this.duration - 0.1));
