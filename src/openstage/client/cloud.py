@@ -213,7 +213,7 @@ class AsyncVideoCloud:
             file_id: the video.
             until: the state to wait for.
             timeout: seconds; None waits for ever.
-            on_change: hears the first status and each one whose state or message is another.
+            on_change: hears the first status and each one that tells something else than the one before.
 
         Raises:
             PublishingFailedError, ReviewRefusedError, UploadCancelledError, VideoNotFoundError: the video ended in
@@ -226,13 +226,13 @@ class AsyncVideoCloud:
         delay, last = FIRST_POLL, None
         while True:
             status = await self.status(file_id)
-            if last is None or (status.state, status.message) != (last.state, last.message):
+            if last is None or status.state != last.state:
                 delay = FIRST_POLL
-                if on_change is not None:
-                    on_change(status)
+            if on_change is not None and status != last:
+                on_change(status)
             if status.state == wanted:
                 return status
-            if status.state.final:
+            if status.state.final and status.state != State.PUBLISHED:
                 raise error_for(status.code, call="fullStatus", message=status.message)
             last = status
             left = None if deadline is None else deadline - time.monotonic()
@@ -302,7 +302,12 @@ class AsyncVideoCloud:
     # --- deleting -------------------------------------------------------------------------------------------------
 
     async def delete(self, file_ids: FileIds) -> None:
-        """Delete videos. Ids that are not there are no error."""
+        """Delete videos; the operator can bring them back for a while.
+
+        Raises:
+            VideoNotFoundError, FailedError: none of them is there (one code or the other, by the server).
+
+        """
         ids = _ids(file_ids)
         for start in range(0, len(ids), IDS_PER_CALL):
             await self._call("delete", delete_type="1", file_ids=",".join(ids[start : start + IDS_PER_CALL]))

@@ -113,6 +113,10 @@ class Status:
     """The code that said so, such as `A00001`."""
     message: str = ""
     """The server's own words, such as the reason of a failure."""
+    step: str = ""
+    """What publication is doing now, where the server tells (Openstage does)."""
+    percent: float | None = None
+    """How far it is with that."""
     image: str = ""
     thumbnail: str = ""
     player_url: str = ""
@@ -131,6 +135,8 @@ class Status:
             state=STATE_OF_CODE.get(code, State.UNKNOWN),
             code=code,
             message=str(reply.get("msg") or data.get("msg") or ""),
+            step=str(data.get("step") or ""),
+            percent=_number(data["percent"]) if "percent" in data else None,
             image=str(data.get("img") or ""),
             thumbnail=str(data.get("thumbnail") or ""),
             player_url=str(data.get("swfurl") or ""),

@@ -11,6 +11,9 @@ from openstage.client import wire
 from openstage.client.credentials import Credentials, Grant, Tokens, TokenStore
 from openstage.client.errors import (
     ApiError,
+    FailedError,
+    ServerFailureError,
+    TemporarilyUnavailableError,
     TokenExpiredError,
     TokenInvalidError,
     UnreachableError,
@@ -21,6 +24,8 @@ from openstage.client.wire import Hosts, Reply, Request
 
 T = TypeVar("T")
 LONGEST_RETRY_AFTER = 60.0
+PASSING_ATTEMPTS = 3
+"""Attempts at a call that was refused with a code which may stand for trouble that passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,9 @@ class Session:
             except (httpx.TransportError, UnreachableError) as error:
                 if attempt >= attempts:
                     raise _unreachable(request, error, attempt) from error
+            except ApiError as error:
+                if attempt >= min(attempts, PASSING_ATTEMPTS) or not _may_pass(error):
+                    raise
             await self.transport.sleep(self.retry.delay(attempt, retry_after))
 
     async def tokens(self) -> Tokens:
@@ -151,6 +159,13 @@ class Session:
             )
         request = wire.authorise(self.hosts, self.credentials, self.grant)
         return await self._attempt(request, wire.read_tokens)
+
+
+def _may_pass(error: ApiError) -> bool:
+    """Whether a refusal may be trouble of the moment: errors come as HTTP 200, a database that is away included."""
+    if isinstance(error, FailedError):
+        return error.call in ("openupload", "uploadfinish", "authorize")
+    return isinstance(error, ServerFailureError | TemporarilyUnavailableError)
 
 
 def _seconds(text: str | None) -> float:
