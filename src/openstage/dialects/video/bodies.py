@@ -126,8 +126,9 @@ class MultipartBody:
                 return event
         return None
 
-    async def content(self) -> AsyncIterator[Buffer]:
-        """Yield the content of the part that has begun."""
+    async def content(self, at_least: int = 0) -> AsyncIterator[Buffer]:
+        """Yield the content of the part that has begun, which must have `at_least` so many bytes."""
+        self._scanner.expect(at_least)
         async for event in self._events:
             if isinstance(event, PartEnd):
                 return

@@ -65,11 +65,15 @@ class MultipartScanner:
         self._delimiter = b""
         self._state = _State.PREAMBLE
         self._held = b""
+        self._certain = 0
 
-    @property
-    def ended(self) -> bool:
-        """Whether the closing delimiter has been seen."""
-        return self._state is _State.END
+    def expect(self, length: int) -> None:
+        """Say, when a part has begun, that its first `length` bytes can only be content.
+
+        No delimiter is looked for in them, which makes the scanner nearly free. If the part is shorter
+        after all, its delimiter is taken for content and the body turns out to be broken.
+        """
+        self._certain = length
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Take the next bytes of the body; the events must be consumed before the next call.
@@ -146,6 +150,11 @@ class MultipartScanner:
 
     def _body(self, data: bytes, position: int) -> Generator[Event, None, int | None]:
         """Pass on one part's content; returns the position after its delimiter's line, or None for more bytes."""
+        if self._certain:
+            certain = min(self._certain, len(data) - position)
+            self._certain -= certain
+            yield memoryview(data)[position : position + certain]
+            position += certain
         search = position
         while (found := data.find(self._delimiter, search)) >= 0:
             after = self._after_delimiter(data, found + len(self._delimiter))

@@ -221,7 +221,8 @@ class UploadCalls:
                 elif receipt is not None or spool is not None:
                     raise BadInput("There is more than one file part.")
                 elif parameters.text("range") and parameters.text("file_id"):
-                    receipt = await self._receive_part(PieceTarget.read(parameters), multipart.content())
+                    target = PieceTarget.read(parameters)
+                    receipt = await self._receive_part(target, multipart.content(target.shortest))
                 else:
                     spool = Spool(self._settings.staging_folder, self._settings.max_piece)
                     await spool.fill(multipart.content())
