@@ -25,7 +25,12 @@ def run(module_settings: Settings) -> Run:
             **variables,
         }
         return subprocess.run(
-            [sys.executable, "-m", "openstage.cli", *arguments], env=env, capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "openstage.cli", *arguments],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     return run_command
