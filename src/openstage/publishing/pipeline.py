@@ -42,6 +42,7 @@ MOST_TRIES: Final = 8
 """Runs in a row that may break off (an outage, a killed worker) before the work fails."""
 FULL_DELAY: Final = 30.0
 """Seconds until the next try where there is no room; as long as that is all, tries aren't counted."""
+OUTAGE_PAUSE: Final = 1.0
 _PATIENCE: Final = 120.0
 """Seconds for which the end of a run waits for a database that is away."""
 
@@ -231,7 +232,7 @@ class Pipeline:
             except Unavailable:
                 if time.monotonic() > deadline:
                     raise
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(OUTAGE_PAUSE)
 
 
 def _at_work(within: Callable[[float], None]) -> Callable[[float], Any]:
