@@ -280,6 +280,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     cloud: FakeCloud
     timeout = 30
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self.serve()
