@@ -1,0 +1,206 @@
+"""Reading the few facts we need back from MP4 files and fragments that our encoder made (ISO/IEC 14496-12, -14, -15).
+
+The encoder worked on a hostile file, so nothing here trusts a size or a count.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from openstage.media.errors import Unplayable
+
+MOST = 64 * 1024**2  # bytes of one header box that are read
+CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf"}
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFacts:
+    """One track of an initialisation section or MP4 file; `duration` in seconds, 0 if its fragments tell it."""
+
+    codec: str
+    timescale: int
+    duration: float
+    width: int
+    height: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One media segment: decode time of its first sample and sum of its samples' durations, in the track's units."""
+
+    start: int
+    duration: int
+    samples: int
+
+
+def read_tracks(path: Path) -> list[TrackFacts]:
+    """The tracks of an initialisation section or of a whole MP4 file.
+
+    Raises:
+        Unplayable: the file isn't what it should be: the encoder was led astray.
+
+    """
+    try:
+        moov = _header(path, b"moov")
+        return [_track(body) for name, body in _children(moov) if name == b"trak"]
+    except (struct.error, LookupError, ValueError, ArithmeticError, StopIteration) as error:
+        raise Unplayable("Converting the file gave something that can't be played.") from error
+
+
+def read_duration(path: Path) -> float:
+    """Seconds that a whole MP4 file plays, without what its edit lists cut away.
+
+    Raises:
+        Unplayable: as in `read_tracks`.
+
+    """
+    try:
+        header = _find(_header(path, b"moov"), b"mvhd")
+        version_1 = header[0] == 1
+        timescale, duration = struct.unpack_from(">IQ" if version_1 else ">II", header, 20 if version_1 else 12)
+        return float(duration / timescale)
+    except (struct.error, LookupError, ValueError, ArithmeticError, StopIteration) as error:
+        raise Unplayable("Converting the file gave something that can't be played.") from error
+
+
+def read_fragment(path: Path) -> Fragment:
+    """Times of a media segment that holds one track; several fragments in it count as one.
+
+    Raises:
+        Unplayable: as in `read_tracks`.
+
+    """
+    try:
+        start, duration, samples = None, 0, 0
+        for moof in _headers(path, b"moof"):
+            for name, traf in _children(moof):
+                if name != b"traf":
+                    continue
+                boxes = list(_children(traf))
+                tfdt = next(body for kind, body in boxes if kind == b"tfdt")
+                begins = struct.unpack_from(">Q" if tfdt[0] else ">I", tfdt, 4)[0]
+                start = begins if start is None else start
+                usual = _default_duration(next(body for kind, body in boxes if kind == b"tfhd"))
+                for body in (body for kind, body in boxes if kind == b"trun"):
+                    count, lasts = _run(body, usual)
+                    samples, duration = samples + count, duration + lasts
+    except (struct.error, LookupError, ValueError, StopIteration) as error:
+        raise Unplayable("Converting the file gave something that can't be played.") from error
+    if start is None:
+        raise Unplayable("Converting the file gave a segment without content.")
+    return Fragment(start, duration, samples)
+
+
+def _headers(path: Path, wanted: bytes) -> Iterator[bytes]:
+    """Contents of the top-level boxes of a name."""
+    size = path.stat().st_size
+    offset = 0
+    with path.open("rb") as file:
+        while offset + 8 <= size:
+            file.seek(offset)
+            head = file.read(16)
+            length, skip = int.from_bytes(head[:4], "big"), 8
+            if length == 1:
+                length, skip = int.from_bytes(head[8:16], "big"), 16
+            if length < skip:
+                raise ValueError("box too short")
+            if head[4:8] == wanted:
+                if length > MOST:
+                    raise ValueError("box too long")
+                file.seek(offset + skip)
+                yield file.read(length - skip)
+            offset += length
+
+
+def _header(path: Path, wanted: bytes) -> bytes:
+    """Content of the first top-level box of a name."""
+    for body in _headers(path, wanted):
+        return body
+    raise ValueError(f"no {wanted!r}")
+
+
+def _children(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Names and contents of the boxes inside a box."""
+    offset = 0
+    while offset + 8 <= len(body):
+        length = int.from_bytes(body[offset : offset + 4], "big")
+        if length < 8:
+            raise ValueError("box too short")
+        yield body[offset + 4 : offset + 8], body[offset + 8 : offset + length]
+        offset += length
+
+
+def _find(body: bytes, *names: bytes) -> bytes:
+    """Content of a box deeper down."""
+    for name in names:
+        body = next(inner for kind, inner in _children(body) if kind == name)
+    return body
+
+
+def _track(trak: bytes) -> TrackFacts:
+    """Facts of a `trak` box."""
+    media = _find(trak, b"mdia")
+    header = _find(media, b"mdhd")
+    timescale, duration = struct.unpack_from(">IQ", header, 20) if header[0] else struct.unpack_from(">II", header, 12)
+    table = _find(media, b"minf", b"stbl")
+    entry = _find(table, b"stsd")[8:]
+    name, inner = next(_children(entry))
+    samples = struct.unpack_from(">I", _find(table, b"stsz"), 8)[0]
+    if name == b"avc1":
+        width, height = struct.unpack_from(">HH", inner, 24)
+        return TrackFacts(_avc(_find(inner[78:], b"avcC")), timescale, duration / timescale, width, height, samples)
+    if name == b"mp4a":
+        return TrackFacts(_mp4a(_find(inner[28:], b"esds")), timescale, duration / timescale, 0, 0, samples)
+    raise ValueError(f"unexpected codec {name!r}")
+
+
+def _avc(configuration: bytes) -> str:
+    """`avc1.PPCCLL` from AVCDecoderConfigurationRecord: profile, constraints, level (RFC 6381, 3.3)."""
+    return f"avc1.{configuration[1]:02x}{configuration[2]:02x}{configuration[3]:02x}"
+
+
+def _mp4a(descriptors: bytes) -> str:
+    """`mp4a.40.N` from an `esds` box: object type, then the audio object type of AudioSpecificConfig."""
+    offset, kind = 4, descriptors[4]
+    object_type = 0
+    while True:
+        offset += 1
+        length = 0
+        while True:  # a length is 7 bits a byte
+            byte = descriptors[offset]
+            offset += 1
+            length = length << 7 | byte & 0x7F
+            if not byte & 0x80:
+                break
+        if kind == 3:  # ES_Descriptor: id and flags (ours has no optional fields)
+            offset += 3
+        elif kind == 4:  # DecoderConfigDescriptor
+            object_type = descriptors[offset]
+            offset += 13
+        elif kind == 5:  # DecoderSpecificInfo
+            return f"mp4a.{object_type:02x}.{descriptors[offset] >> 3}"
+        else:
+            offset += length
+        kind = descriptors[offset]
+
+
+def _default_duration(tfhd: bytes) -> int:
+    """Default sample duration of a fragment, 0 if it has none."""
+    flags = int.from_bytes(tfhd[1:4], "big")
+    offset = 8 + (8 if flags & 1 else 0) + (4 if flags & 2 else 0)
+    return int(struct.unpack_from(">I", tfhd, offset)[0]) if flags & 8 else 0
+
+
+def _run(trun: bytes, usual: int) -> tuple[int, int]:
+    """Number of samples of a `trun` box, and the sum of their durations."""
+    flags = int.from_bytes(trun[1:4], "big")
+    count = struct.unpack_from(">I", trun, 4)[0]
+    if not flags & 0x100:
+        return count, count * usual
+    offset = 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
+    size = 4 * (1 + bool(flags & 0x200) + bool(flags & 0x400) + bool(flags & 0x800))
+    if offset + count * size > len(trun):
+        raise ValueError("run too long")
+    return count, sum(struct.unpack_from(">I", trun, offset + number * size)[0] for number in range(count))

@@ -1,0 +1,271 @@
+"""ffmpeg's arguments, built from plain values: nothing here runs or touches a file.
+
+One process decodes once and makes everything. The pieces (`input_arguments`, `picture_graph`, `video_output` …) are
+apart so that a part of the source or a single rung can be made as well.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from openstage.media.ladder import KEYFRAME_SECONDS, Rung
+from openstage.media.models import AudioStream, MediaInfo, VideoStream
+
+PRESET = "veryfast"  # of x264: two cores must keep up with uploads; "slow" saves about 15 % of the bits for 4x the time
+SOUND_RATE = 128_000  # bits per second of HLS sound
+# Quality of an mp4 -> bits per second in all, of its sound, and channels; and of the sound where there is no picture.
+MP4_LIMIT = {"1": 200_000, "2": 400_000}
+MP4_SOUND = {"1": (40_000, 1), "2": (72_000, 2)}
+MP4_SOUND_ALONE = {"1": (96_000, 2), "2": (192_000, 2)}
+LONG_GOP = 100_000  # frames; keyframes come where we force them and nowhere else
+PAD_SECONDS = 0.1  # a stream that ends so much earlier than the other is filled up
+
+COLOR_MATRICES = {
+    "bt709": "bt709",
+    "bt470bg": "bt601",
+    "smpte170m": "bt601",
+    "smpte240m": "smpte240m",
+    "fcc": "fcc",
+    "bt2020nc": "bt2020",
+    "bt2020c": "bt2020",
+}
+HD_HEIGHT = 720  # an untagged picture at least so high is BT.709, a smaller one BT.601, as players have it
+
+SEGMENT_OPTIONS = (
+    # Fragments carry the file's own clock and no edit list: players differ in how they read one.
+    "movflags=+negative_cts_offsets+frag_discont+skip_trailer:use_editlist=0:avoid_negative_ts=disabled"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is decoded: the file, what is known about it, and the streams that are taken."""
+
+    path: Path
+    info: MediaInfo
+    video: VideoStream | None
+    audio: AudioStream | None
+
+    @classmethod
+    def of(cls, path: Path, info: MediaInfo) -> "Source":
+        """The file's main picture and main sound."""
+        return cls(path=Path(os.path.abspath(path)), info=info, video=info.main_video, audio=info.main_audio)  # noqa: PTH100
+
+    @property
+    def end(self) -> float:
+        """Seconds from the beginning to the end of the stream that ends last."""
+        return max((stream.start + stream.duration for stream in (self.video, self.audio) if stream), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Mp4:
+    """A file for plain download: its quality, the rung whose frames it shows, bits per second of the picture."""
+
+    quality: str
+    rung: Rung | None
+    video_rate: int
+    sound_rate: int
+    channels: int
+
+
+def base_arguments(ffmpeg: Path, threads: int) -> list[str]:
+    """The program and what holds for the whole run. `threads`: of decoders and filters, 0 for one per core."""
+    arguments = [str(ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y"]
+    arguments += ["-progress", "pipe:1", "-stats_period", "0.5"]
+    return arguments + (["-filter_complex_threads", str(threads)] if threads else [])
+
+
+def input_arguments(source: Path, container: str, threads: int = 0, *, seek: float | None = None) -> list[str]:
+    """The input: this format and this file, no other format, file or host.
+
+    Args:
+        source: the file, absolute.
+        container: ffmpeg's name of the format the probe found.
+        threads: of each decoder, 0 for one per core.
+        seek: seconds after the beginning at which to start.
+
+    """
+    arguments = ["-protocol_whitelist", "file", "-format_whitelist", container, "-f", container]
+    arguments += ["-threads", str(threads)] if threads else []
+    arguments += ["-ss", f"{seek:.6f}"] if seek is not None else []
+    return [*arguments, "-i", f"file:{source}"]
+
+
+def colour_matrix(video: VideoStream) -> str:
+    """The matrix that a picture's YUV values are in, in the words of the scale filter."""
+    known = COLOR_MATRICES.get(video.color_matrix)
+    return known or ("bt709" if min(video.display_size) >= HD_HEIGHT else "bt601")
+
+
+def first_scale(video: VideoStream, width: int, height: int) -> list[str]:
+    """Filters from the decoder's frames to BT.709 8-bit frames of a size; rotation has been applied before them."""
+    filters = ["bwdif=mode=send_frame:deint=interlaced"] if video.interlaced else []
+    if video.hdr:
+        matrix = video.color_matrix or "bt2020nc"
+        primaries = video.color_primaries or "bt2020"
+        known = f"tin={video.color_transfer}:min={matrix}:pin={primaries}:rin={video.color_range or 'tv'}"
+        filters += [
+            f"zscale=w={width}:h={height}:f=bicubic:{known}:t=linear:npl=100",
+            "format=gbrpf32le",
+            "zscale=p=bt709",
+            "tonemap=tonemap=hable:desat=0",
+            "zscale=t=bt709:m=bt709:r=tv",
+        ]
+    else:
+        matrices = f"in_color_matrix={colour_matrix(video)}:out_color_matrix=bt709:out_range=tv"
+        filters += [f"scale={width}:{height}:flags=bicubic:{matrices}"]
+    return [*filters, "format=yuv420p", "setsar=1"]
+
+
+def timing_filters(source: Source, rate: Fraction | None) -> list[str]:
+    """Filters that give the picture its pace, and keep it up until the sound ends."""
+    video = source.video
+    assert video is not None
+    filters = [f"fps=fps={rate}:start_time=0"] if rate is not None else []
+    missing = source.end - (video.start + video.duration)
+    if missing > max(PAD_SECONDS, 2 / max(video.nominal_frame_rate, 1)):
+        filters.append(f"tpad=stop_mode=clone:stop_duration={missing:.3f}")
+    return filters
+
+
+def parents(rungs: Sequence[Rung]) -> dict[str, str | None]:
+    """For each rung the one it is scaled from: the smallest that is at least twice as large, else the highest.
+
+    The highest one itself comes from the source (None). Scaling by halves keeps sharpness and costs a fraction of
+    scaling everything from the source.
+    """
+    top = rungs[-1]
+    chosen: dict[str, str | None] = {top.quality: None}
+    for rung in rungs[:-1]:
+        larger = [other for other in rungs if other.short_side >= 2 * rung.short_side]
+        chosen[rung.quality] = (larger[0] if larger else top).quality
+    return chosen
+
+
+def picture_graph(source: Source, rungs: Sequence[Rung], uses: dict[str, list[str]]) -> list[str]:
+    """Filter chains from the source's picture to the named ends.
+
+    Args:
+        source: what is decoded.
+        rungs: from the lowest to the highest.
+        uses: for each rung's quality the names of the pads that take its frames.
+
+    """
+    video = source.video
+    assert video is not None
+    by_quality = {rung.quality: rung for rung in rungs}
+    parent_of = parents(rungs)
+    chains = []
+    for rung in reversed(rungs):
+        parent = parent_of[rung.quality]
+        if parent is None:
+            filters = [*timing_filters(source, rung.frame_rate), *first_scale(video, rung.width, rung.height)]
+            head = f"[0:{video.index}]{','.join(filters)}"
+        else:
+            thinned = thinning(by_quality[parent].frame_rate, rung.frame_rate)
+            head = f"[to{rung.quality}]{thinned}scale={rung.width}:{rung.height}:flags=bicubic"
+        children = [f"to{quality}" for quality, above in parent_of.items() if above == rung.quality]
+        chains.append(_split(head, "split", [*children, *uses[rung.quality]]))
+    return chains
+
+
+def thinning(rate: Fraction | None, slower: Fraction | None) -> str:
+    """The filter, with a comma, that leaves every so many-th frame; nothing if the rates are the same."""
+    if rate is None or slower is None or rate == slower:
+        return ""
+    return f"fps=fps={slower}:start_time=0:round=up,"
+
+
+def _split(head: str, splitter: str, outputs: Sequence[str]) -> str:
+    """A chain whose frames go to several pads."""
+    ends = "".join(f"[{name}]" for name in outputs)
+    return f"{head},{splitter}={len(outputs)}{ends}" if len(outputs) > 1 else f"{head}{ends}"
+
+
+def sound_graph(source: Source, uses: Sequence[str]) -> str:
+    """Filter chain from the source's sound track to the named ends: begins at 0, has no gaps, lasts as the picture."""
+    audio = source.audio
+    assert audio is not None
+    filters = [
+        f"aresample={sound_sample_rate(audio)}:async=1:first_pts=0",
+        f"aformat=sample_fmts=fltp:channel_layouts={'stereo' if audio.channels > 1 else 'mono'}",
+    ]
+    if source.end - (audio.start + audio.duration) > PAD_SECONDS:
+        filters.append(f"apad=whole_dur={source.end:.3f}")
+    return _split(f"[0:{audio.index}]{','.join(filters)}", "asplit", uses)
+
+
+def sound_sample_rate(audio: AudioStream) -> int:
+    """44100 for sound that comes from compact discs, 48000 for all other."""
+    return 44100 if audio.sample_rate % 11025 == 0 else 48000
+
+
+def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, threads: int = 0) -> list[str]:
+    """x264's arguments for a rung.
+
+    Args:
+        rung: size, pace and quality.
+        rate: bits per second that the whole stream must not exceed on average either (mp4s); None: `rung.max_rate`.
+        seconds: duration, with `rate`.
+        threads: 0 for one and a half per core.
+
+    """
+    every = rung.keyframe_every
+    forced = f"expr:not(mod(n,{every}))" if every else f"expr:gte(t,n_forced*{KEYFRAME_SECONDS})"
+    if rate is None:
+        limits = ["-maxrate", str(rung.max_rate), "-bufsize", str(rung.buffer)]
+    else:
+        # What the buffer holds at the beginning comes on top of the rate: half a second's bits.
+        most = max(8_000, round(rate * seconds / (seconds + 0.5)))
+        limits = ["-maxrate", str(most), "-bufsize", str(most), "-rc_init_occupancy", str(most // 2)]
+    level = ["-profile:v", "high" if rung.short_side >= 720 else "main"]
+    return [
+        *("-c:v", "libx264", "-preset", PRESET, *level, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),
+        *("-g", str(LONG_GOP), "-sc_threshold", "0", "-forced-idr", "1", "-force_key_frames", forced),
+        *("-fps_mode", "vfr", "-enc_time_base", "1:90000"),
+        *("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv"),
+        *(["-threads", str(threads)] if threads else []),
+    ]
+
+
+def sound_encoder(rate: int, channels: int) -> list[str]:
+    """AAC-LC's arguments."""
+    return ["-c:a", "aac", "-b:a", str(rate), "-ac", str(channels)]
+
+
+def hls_output(folder: str) -> list[str]:
+    """The end of an HLS output: an initialisation section and one file per segment in `folder`."""
+    return [
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-avoid_negative_ts", "disabled", "-f", "hls"),
+        *("-hls_time", str(KEYFRAME_SECONDS), "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4"),
+        *("-hls_flags", "independent_segments+temp_file", "-hls_segment_options", SEGMENT_OPTIONS),
+        *("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", f"{folder}/%05d.m4s", f"{folder}/list.m3u8"),
+    ]
+
+
+def hls_video(pad: str, rung: Rung, folder: str, threads: int = 0) -> list[str]:
+    """Output arguments of one rung."""
+    return ["-map", f"[{pad}]", *video_encoder(rung, threads=threads), *hls_output(folder)]
+
+
+def hls_sound(pad: str, audio: AudioStream, folder: str) -> list[str]:
+    """Output arguments of the sound rendition.
+
+    The encoder's first packet holds nothing but its own run-in, before time 0: it is dropped instead of being hidden
+    by an edit list.
+    """
+    channels = min(2, audio.channels)
+    encoder = sound_encoder(SOUND_RATE if channels > 1 else SOUND_RATE * 3 // 4, channels)
+    return ["-map", f"[{pad}]", *encoder, "-bsf:a", r"noise=drop=lt(pts\,0)", *hls_output(folder)]
+
+
+def mp4_output(mp4: Mp4, path: str, seconds: float, video_pad: str | None, sound_pad: str | None) -> list[str]:
+    """Output arguments of a file for plain download, its index in front."""
+    arguments = []
+    if video_pad and mp4.rung:
+        arguments += ["-map", f"[{video_pad}]", *video_encoder(mp4.rung, rate=mp4.video_rate, seconds=seconds)]
+    if sound_pad:
+        arguments += ["-map", f"[{sound_pad}]", *sound_encoder(mp4.sound_rate, mp4.channels)]
+    return [*arguments, "-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart", "-f", "mp4", path]

@@ -1,0 +1,85 @@
+"""Asking the helper that reads hostile files inside the sandbox."""
+
+import functools
+import importlib.util
+import json
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from openstage.media.errors import ToolMissing, Unplayable
+from openstage.media.inside import __file__ as inside
+from openstage.media.sandbox import Limits, run
+from openstage.settings import Settings
+
+T = TypeVar("T")
+
+MAIN = Path(inside).with_name("main.py")
+# Formats that hold their media themselves. Left out on purpose: whatever opens other files or hosts (hls, dash,
+# concat, sdp, rtsp, image sequences, imf …), text, subtitles, still pictures, module music.
+FORMATS = (
+    *("mov", "matroska", "avi", "flv", "live_flv", "mpegts", "mpeg", "mpegvideo", "asf", "rm", "mxf", "ogg", "nut"),
+    *("ivf", "obu", "h264", "hevc", "m4v", "h263", "vc1", "dv", "gxf", "wtv", "yuv4mpegpipe"),
+    *("mp3", "aac", "flac", "wav", "w64", "aiff", "caf", "au", "ac3", "eac3", "dts", "truehd", "amr", "ape", "wv"),
+    *("tta", "tak", "mpc", "mpc8", "dsf", "loas", "voc"),
+)
+
+
+@functools.cache
+def python_libraries() -> tuple[Path, Path, tuple[Path, ...]]:
+    """The Python program that runs the helper, the folder that holds PyAV, all folders these load code from.
+
+    Raises:
+        ToolMissing: there is no PyAV.
+
+    """
+    found = importlib.util.find_spec("av")
+    if found is None or found.origin is None:
+        raise ToolMissing("The package av is missing: install Openstage with its server dependencies.")
+    packages = Path(found.origin).parent.parent
+    paths = sysconfig.get_paths()
+    folders = {
+        Path(paths["stdlib"]),
+        Path(paths["platstdlib"]),
+        packages,
+        MAIN.parent.parent,
+        Path(sys.base_prefix, "lib"),
+    }
+    shared = sysconfig.get_config_var("LIBDIR")
+    folders |= {Path(shared)} if shared else set()
+    return Path(sys.executable), packages, tuple(sorted(folders))
+
+
+async def ask(task: str, path: Path, settings: Settings, answer: type[T], *, limits: Limits, **order: object) -> T:
+    """Let the helper do a task on a file.
+
+    Args:
+        task: module of `openstage.media.inside` whose `result()` is wanted.
+        path: the file, absolute; the only one that the helper can read.
+        settings: limit on pixels.
+        answer: what the answer must look like; it comes from a process that the file may have taken over.
+        limits: of the sandbox.
+        order: what the task wants besides.
+
+    Raises:
+        Unplayable: the helper failed on this file.
+        TookTooLong: over the limits.
+        ToolMissing: the helper can't run here.
+
+    """
+    python, packages, libraries = python_libraries()
+    order |= {"task": task, "path": str(path), "packages": str(packages), "formats": ",".join(FORMATS)}
+    order |= {"max_pixels": settings.max_pixels}
+    command = [str(python), "-I", "-S", "-B", str(MAIN), json.dumps(order)]
+    finished = await run(command, limits=limits, readable=[path], libraries=libraries)
+    if finished.status and "MemoryError" in finished.stderr:
+        raise Unplayable("The file asks for more memory than is allowed.")
+    if finished.status and ("ImportError" in finished.stderr or "ModuleNotFoundError" in finished.stderr):
+        raise ToolMissing(f"The package av can't be loaded: {finished.stderr.splitlines()[-1]}")
+    try:
+        return msgspec.json.decode(finished.stdout, type=answer)
+    except msgspec.DecodeError as error:
+        raise Unplayable("The file can't be read as a video or sound file.") from error

@@ -1,0 +1,144 @@
+"""Which renditions a picture gets: sizes, frame rates and bit rates, from what the probe found.
+
+Sizes follow the short side, so that an upright film has the same detail as a lying one. Nothing is enlarged. A source
+that lies well between two rungs gets the upper one at its own size.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from openstage.media.models import VideoStream
+from openstage.media.timing import exact_rate
+
+KEYFRAME_SECONDS = 4  # a segment's length: every rung has a keyframe at these times
+LONGEST_SIDE = 4096  # of level 5.1 and of what players' decoders take
+SMALLEST_SIDE = 16  # x264 takes less, hardware decoders don't
+ABOVE = 1.1  # a source is given the next rung if it is that much larger than the rung below
+SLOW, FAST = 30, 60  # frames per second: caps of low and high rungs
+TOLERANCE = 1.02  # 30.3 frames per second are let through as 30
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the ladder: the dialect's quality, short side, and for 16:9 at 30 frames per second: kb/s, CRF."""
+
+    quality: str
+    short_side: int
+    kilobits: int
+    crf: int
+    fastest: int
+
+
+STEPS = (
+    Step("96", 180, 180, 26, SLOW),
+    Step("1", 240, 320, 25, SLOW),
+    Step("2", 360, 700, 24, SLOW),
+    Step("3", 480, 1300, 23, SLOW),
+    Step("4", 720, 2700, 23, FAST),
+    Step("5", 1080, 5000, 23, FAST),
+)
+MP4_STEPS = (("1", 240), ("2", 360))  # quality and largest short side of the files for plain download
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rendition of the picture.
+
+    Attributes:
+        quality: as in the video dialect.
+        width: pixels, even; likewise height.
+        frame_rate: frames per second that are made; None: those of the source, at its own times.
+        keyframe_every: frames between keyframes; None: by time (all rungs have the same frames then).
+        crf: x264's constant quality.
+        max_rate: bits per second that are never exceeded over `buffer` bits.
+        buffer: size of the decoder's buffer, in bits.
+
+    """
+
+    quality: str
+    width: int
+    height: int
+    frame_rate: Fraction | None
+    keyframe_every: int | None
+    crf: int
+    max_rate: int
+    buffer: int
+
+    @property
+    def short_side(self) -> int:
+        """The smaller of width and height."""
+        return min(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Frame rates of a ladder: of its high and its low rungs; None twice: the source's frames are taken as they are."""
+
+    high: Fraction | None
+    low: Fraction | None
+
+    def of(self, fastest: int) -> Fraction | None:
+        """Rate of a rung that has this cap."""
+        return self.high if fastest > SLOW else self.low
+
+    def keyframe_every(self, fastest: int) -> int | None:
+        """Frames between keyframes of a rung that has this cap: the same moments for all rungs."""
+        if self.high is None or self.low is None:
+            return None
+        in_low = max(1, round(KEYFRAME_SECONDS * self.low))
+        return in_low * int(self.high / self.low) if fastest > SLOW else in_low
+
+
+def ladder(video: VideoStream) -> tuple[Rung, ...]:
+    """The rungs of a picture, from the lowest to the highest; at least one."""
+    size = video.display_size
+    short = min(size)
+    pace = pace_of(video)
+    rungs: list[Rung] = []
+    below = 0
+    for step in STEPS:
+        if rungs and short < ABOVE * below:
+            break
+        rungs.append(_rung(step, fit(size, min(step.short_side, short)), pace))
+        below = step.short_side
+        if short <= below:
+            break
+    return tuple(rungs)
+
+
+def fit(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    """Width and height of a picture of `size` scaled to `short_side`: even, of the same shape, not too long."""
+    scale = min(short_side / min(size), LONGEST_SIDE / max(size))
+    width, height = (max(SMALLEST_SIDE, 2 * round(side * scale / 2)) for side in size)
+    return width, height
+
+
+def pace_of(video: VideoStream) -> Pace:
+    """Frame rates of the ladder: whole fractions of the source's, so that no frame is made up or shown unevenly."""
+    rate = exact_rate(video.nominal_frame_rate or video.frame_rate or 25.0)
+    high = rate / math.ceil(rate / Fraction(FAST * TOLERANCE))
+    low = high / math.ceil(high / Fraction(SLOW * TOLERANCE))
+    # A picture that begins late is filled up from the start, which needs a regular pace; so does thinning out.
+    if low == rate and video.start <= 1 / float(rate):
+        return Pace(None, None)
+    return Pace(high, low)
+
+
+def _rung(step: Step, size: tuple[int, int], pace: Pace) -> Rung:
+    """A step at a size: bit rate by the number of pixels and frames."""
+    width, height = size
+    usual = step.short_side**2 * 16 / 9
+    rate = pace.of(step.fastest)
+    faster = 1.4 if rate is not None and rate > SLOW * TOLERANCE else 1.0
+    max_rate = round(step.kilobits * min(1.6, max(0.35, width * height / usual)) * faster) * 1000
+    return Rung(
+        quality=step.quality,
+        width=width,
+        height=height,
+        frame_rate=rate,
+        keyframe_every=pace.keyframe_every(step.fastest),
+        crf=step.crf,
+        max_rate=max_rate,
+        buffer=max_rate * 3 // 2,
+    )

@@ -1,0 +1,300 @@
+"""Making everything that players are given: one ffmpeg process, one decode, all rungs and files at once."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from openstage.media import commands
+from openstage.media.boxes import TrackFacts, read_duration, read_fragment, read_tracks
+from openstage.media.commands import MP4_LIMIT, MP4_SOUND, MP4_SOUND_ALONE, Mp4, Source
+from openstage.media.errors import ScratchFull, Unplayable
+from openstage.media.ladder import KEYFRAME_SECONDS, MP4_STEPS, Rung, ladder
+from openstage.media.models import MediaInfo, Rendition, Segment
+from openstage.media.sandbox import Limits, run
+from openstage.media.timing import exact_rate
+from openstage.media.tools import find_ffmpeg
+from openstage.settings import Settings
+
+OnProgress = Callable[[float], None]
+
+MICROSECONDS = 1_000_000
+# Wall clock and processor seconds that a second of source may cost: far above what 4K at 60 frames needs on one core.
+SLOWEST, BASE_SECONDS = 120, 600
+MP4_TRIES = 3  # with a lower bit rate each time, until the file is within its limit
+MUXING_RATE = 6_000  # bits per second that an MP4's index takes, at most,
+MUXING_FIXED = 24_000  # and bits that it takes however short the file is
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be made of a source."""
+
+    source: Source
+    rungs: tuple[Rung, ...]
+    mp4s: tuple[Mp4, ...]
+
+
+async def make_renditions(
+    source: Path,
+    info: MediaInfo,
+    folder: Path,
+    settings: Settings,
+    *,
+    on_progress: OnProgress | None = None,
+) -> tuple[Rendition, ...]:
+    """Make the HLS rungs, the HLS sound and the MP4 files of a medium.
+
+    Args:
+        source: the file that was probed; only read.
+        info: what the probe found in it.
+        folder: an existing, empty folder; the caller's, who removes it afterwards. Nothing is written elsewhere.
+        settings: which ffmpeg, its threads, disk space that must stay free.
+        on_progress: called with 0 … 100, never going back, on the event loop's thread.
+
+    Raises:
+        Unplayable: the file can't be decoded.
+        TookTooLong: over the time that its duration justifies.
+        ScratchFull: the disk is full, or is so nearly.
+        ToolKilled: somebody ended ffmpeg.
+        ToolMissing: there is no ffmpeg here.
+
+    """
+    plan = make_plan(source, info)
+    await asyncio.to_thread(_prepare, plan, folder, settings)
+    percent = _Percent(plan.source.end, on_progress)
+    await _encode(encode_arguments(plan, settings), plan, folder, percent)
+    made = await asyncio.to_thread(_collect, plan, folder)
+    mp4s = [await _within_limit(plan, mp4, folder, settings) for mp4 in plan.mp4s]
+    percent.report(100)
+    return (*made, *mp4s)
+
+
+def make_plan(source: Path, info: MediaInfo) -> Plan:
+    """Decide what is made of a medium."""
+    chosen = Source.of(source, info)
+    rungs = ladder(chosen.video) if chosen.video else ()
+    return Plan(source=chosen, rungs=rungs, mp4s=tuple(_plan_mp4s(chosen, rungs)))
+
+
+def _plan_mp4s(source: Source, rungs: Sequence[Rung]) -> list[Mp4]:
+    """The files for plain download: the picture of the largest rung that fits, bits for it that keep the limit."""
+    mp4s = []
+    for quality, largest in MP4_STEPS:
+        sound, channels = (MP4_SOUND if rungs else MP4_SOUND_ALONE)[quality]
+        channels = min(channels, source.audio.channels) if source.audio else channels
+        sound = sound if source.audio else 0
+        overhead = MUXING_RATE + MUXING_FIXED / max(source.end, 0.1)
+        rate = round((MP4_LIMIT[quality] - overhead - 1.03 * sound) * 0.97)
+        rung = max((rung for rung in rungs if rung.short_side <= largest), key=lambda it: it.short_side, default=None)
+        rung = rung or (rungs[0] if rungs else None)
+        mp4s.append(Mp4(quality, rung, max(rate, 10_000), sound, channels))
+    return mp4s
+
+
+def encode_arguments(plan: Plan, settings: Settings) -> list[str]:
+    """The whole ffmpeg command that makes the plan's renditions."""
+    source, threads = plan.source, settings.encoder_threads
+    graph: list[str] = []
+    outputs: list[str] = []
+    if plan.rungs:
+        uses = {rung.quality: [f"hls{rung.quality}"] for rung in plan.rungs}
+        for mp4 in plan.mp4s:
+            if mp4.rung:
+                uses[mp4.rung.quality].append(f"mp4{mp4.quality}")
+        graph += commands.picture_graph(source, plan.rungs, uses)
+        for rung in plan.rungs:
+            outputs += commands.hls_video(f"hls{rung.quality}", rung, f"hls/{rung.quality}", threads)
+    if source.audio:
+        graph.append(commands.sound_graph(source, ["hlsa", *(f"snd{mp4.quality}" for mp4 in plan.mp4s)]))
+        outputs += commands.hls_sound("hlsa", source.audio, "hls/a")
+    for mp4 in plan.mp4s:
+        video_pad = f"mp4{mp4.quality}" if mp4.rung else None
+        sound_pad = f"snd{mp4.quality}" if source.audio else None
+        outputs += commands.mp4_output(mp4, f"mp4/{mp4.quality}.mp4", source.end, video_pad, sound_pad)
+    return [
+        *commands.base_arguments(find_ffmpeg(settings), threads),
+        *commands.input_arguments(source.path, source.info.container, threads),
+        *("-filter_complex", ";".join(graph)),
+        *outputs,
+    ]
+
+
+def _prepare(plan: Plan, folder: Path, settings: Settings) -> None:
+    """Make the folders the encoder writes to, if there is room."""
+    if shutil.disk_usage(folder).free < settings.min_free:
+        raise ScratchFull("There is no room on the disk for working on the file; it goes on when there is.")
+    for rung in plan.rungs:
+        (folder / "hls" / rung.quality).mkdir(parents=True)
+    if plan.source.audio:
+        (folder / "hls" / "a").mkdir(parents=True)
+    (folder / "mp4").mkdir()
+
+
+class _Percent:
+    """Turns ffmpeg's progress lines into percent."""
+
+    def __init__(self, seconds: float, on_progress: OnProgress | None) -> None:
+        self.seconds = seconds
+        self.on_progress = on_progress
+        self.last = -1.0
+
+    def line(self, line: str) -> None:
+        """Take in a line of `-progress`."""
+        key, _, value = line.partition("=")
+        if key == "out_time_us" and value.strip().isdigit() and self.seconds > 0:
+            self.report(min(99.0, 100 * int(value) / MICROSECONDS / self.seconds))
+
+    def report(self, percent: float) -> None:
+        """Tell the caller, if it is more than before."""
+        if percent > self.last:
+            self.last = percent
+            if self.on_progress:
+                self.on_progress(percent)
+
+
+async def _encode(arguments: list[str], plan: Plan, folder: Path, percent: _Percent) -> None:
+    """Run ffmpeg; Unplayable if it fails."""
+    seconds = BASE_SECONDS + SLOWEST * plan.source.end
+    limits = Limits(seconds=seconds, cpu_seconds=round(2 * seconds))
+    readable = [plan.source.path]
+    finished = await run(arguments, limits=limits, readable=readable, writable=folder, on_line=percent.line)
+    if finished.status:
+        raise Unplayable(reason_of(finished.stderr))
+
+
+def reason_of(stderr: str) -> str:
+    """What ffmpeg's last words mean, for a person."""
+    if "Cannot allocate memory" in stderr:
+        return "The file asks for more memory than is allowed."
+    last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
+    return f"The file can't be decoded: it is damaged or encrypted ({last[-160:]})."
+
+
+def _collect(plan: Plan, folder: Path) -> list[Rendition]:
+    """Describe what has been made for HLS."""
+    made = [_hls(folder / "hls" / rung.quality, rung.quality) for rung in plan.rungs]
+    if plan.source.audio:
+        made.append(_hls(folder / "hls" / "a", "a"))
+    return made
+
+
+def _hls(folder: Path, quality: str) -> Rendition:
+    """Describe an HLS rendition by its fragments."""
+    init = folder / "init.mp4"
+    paths = sorted(folder.glob("*.m4s"))
+    if not init.exists() or not paths:
+        what = "sound" if quality == "a" else "picture"
+        raise Unplayable(f"The file's {what} can't be decoded: nothing comes out of it.")
+    track = _only_track(init)
+    fragments = [read_fragment(path) for path in paths]
+    last = fragments[-1]
+    edges = [fragment.start for fragment in fragments] + [last.start + last.duration]
+    moments = [round(edge * MICROSECONDS / track.timescale) for edge in edges]
+    segments = tuple(
+        Segment(
+            number=number,
+            path=str(path),
+            start_us=moments[number],
+            duration_us=moments[number + 1] - moments[number],
+            byte_size=path.stat().st_size,
+        )
+        for number, path in enumerate(paths)
+    )
+    seconds = (moments[-1] - moments[0]) / MICROSECONDS
+    media_size = sum(segment.byte_size for segment in segments)
+    frames = sum(fragment.samples for fragment in fragments)
+    average = round(media_size * 8 / max(seconds, 0.001))
+    (folder / "list.m3u8").unlink(missing_ok=True)
+    return Rendition(
+        kind="hls_video" if track.width else "hls_audio",
+        quality=quality,
+        path=str(init),
+        init_size=init.stat().st_size,
+        segments=segments,
+        width=track.width or None,
+        height=track.height or None,
+        frame_rate=round(float(exact_rate(frames / seconds)), 3) if track.width else None,
+        codecs=track.codec,
+        bandwidth=max(average, peak_bandwidth(segments)),
+        average_bandwidth=average,
+        duration_ms=round(seconds * 1000),
+        byte_size=media_size + init.stat().st_size,
+    )
+
+
+def _only_track(path: Path) -> TrackFacts:
+    """The one track of an initialisation section."""
+    tracks = read_tracks(path)
+    if len(tracks) != 1:
+        raise Unplayable("Converting the file gave something that can't be played.")
+    return tracks[0]
+
+
+def peak_bandwidth(segments: Sequence[Segment]) -> int:
+    """Largest bit rate of any run of segments that lasts 0.5 to 1.5 target durations (RFC 8216, 4.3.4.2)."""
+    target = max(KEYFRAME_SECONDS, *(segment.duration_us / MICROSECONDS for segment in segments))
+    peak = 0.0
+    for first in range(len(segments)):
+        size, seconds = 0, 0.0
+        for segment in segments[first:]:
+            size += segment.byte_size
+            seconds += segment.duration_us / MICROSECONDS
+            if seconds > 1.5 * target:
+                break
+            if seconds >= 0.5 * target:
+                peak = max(peak, size * 8 / seconds)
+    return round(peak)
+
+
+async def _within_limit(plan: Plan, mp4: Mp4, folder: Path, settings: Settings) -> Rendition:
+    """Describe an MP4; where it came out over its limit (short or busy pictures), make it again with fewer bits."""
+    path = folder / "mp4" / f"{mp4.quality}.mp4"
+    for _ in range(MP4_TRIES):
+        made = await asyncio.to_thread(_mp4, path, mp4.quality)
+        if made.average_bandwidth <= MP4_LIMIT[mp4.quality] or mp4.rung is None:
+            return made
+        too_much = made.average_bandwidth / MP4_LIMIT[mp4.quality]
+        smaller = replace(mp4.rung, crf=min(51, mp4.rung.crf + 6))
+        mp4 = replace(mp4, rung=smaller, video_rate=max(8_000, round(mp4.video_rate / too_much * 0.85)))
+        alone = Plan(plan.source, (smaller,), (mp4,))
+        await _encode(_mp4_arguments(alone, settings), alone, folder, _Percent(0, None))
+    return await asyncio.to_thread(_mp4, path, mp4.quality)
+
+
+def _mp4_arguments(plan: Plan, settings: Settings) -> list[str]:
+    """The ffmpeg command that makes nothing but the plan's one MP4."""
+    source, mp4 = plan.source, plan.mp4s[0]
+    graph = commands.picture_graph(source, plan.rungs, {plan.rungs[0].quality: ["v"]})
+    graph += [commands.sound_graph(source, ["s"])] if source.audio else []
+    return [
+        *commands.base_arguments(find_ffmpeg(settings), settings.encoder_threads),
+        *commands.input_arguments(source.path, source.info.container, settings.encoder_threads),
+        *("-filter_complex", ";".join(graph)),
+        *commands.mp4_output(mp4, f"mp4/{mp4.quality}.mp4", source.end, "v", "s" if source.audio else None),
+    ]
+
+
+def _mp4(path: Path, quality: str) -> Rendition:
+    """Describe an MP4 file by its index."""
+    if not path.exists():
+        raise Unplayable("The file can't be decoded: nothing comes out of it.")
+    tracks = read_tracks(path)
+    seconds = read_duration(path)
+    picture = next((track for track in tracks if track.width), None)
+    size = path.stat().st_size
+    average = round(size * 8 / max(seconds, 0.001))
+    return Rendition(
+        kind="mp4",
+        quality=quality,
+        path=str(path),
+        width=picture.width if picture else None,
+        height=picture.height if picture else None,
+        frame_rate=round(float(exact_rate(picture.samples / picture.duration)), 3) if picture else None,
+        codecs=",".join(track.codec for track in tracks),
+        bandwidth=average,
+        average_bandwidth=average,
+        duration_ms=round(seconds * 1000),
+        byte_size=size,
+    )
