@@ -72,3 +72,17 @@ def initial_account(account: Account) -> Account:
         return account
     nobody = pwd.getpwnam("nobody")
     return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """Make a folder if it isn't there; under root it belongs to whom the folder around it belongs."""
+    if not folder.is_dir():
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        give_as_around(folder)
+
+
+def give_as_around(path: Path) -> None:
+    """Under root, give what was made in somebody's folder to that user, who could not use it otherwise."""
+    if os.geteuid() == 0:
+        status = path.parent.stat()
+        os.chown(path, status.st_uid, status.st_gid)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import psycopg
 
 from openstage.database import launch
-from openstage.database.account import Account, initial_account, server_account
+from openstage.database.account import Account, initial_account, make_folder, server_account
 from openstage.database.errors import DatabaseNotStarted
 
 MAJOR = 18
@@ -102,6 +102,7 @@ class Cluster:
         self._sockets = sockets
         self._tuning = TUNING | (tuning or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._temporary_sockets: Path | None = None
 
     # --- what is there ----------------------------------------------------------------------------------------
     @property
@@ -190,9 +191,9 @@ class Cluster:
         sockets = self._socket_folder(account)
         parameters = self._tuning | {"unix_socket_directories": f'"{sockets}"', "port": str(PORT)}
         options = [word for name, value in parameters.items() for word in ("-c", f"{name}={value}")]
-        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.log.parent)
         _rotate(self.log)
-        program = [*self._launcher(account, signal.SIGINT, self.folder), str(binaries() / "postgres")]
+        program = [*self._launcher(account, signal.SIGINT, self.folder, sockets), str(binaries() / "postgres")]
         with self.log.open("ab") as log:
             begin = log.tell()
             self._process = subprocess.Popen(
@@ -286,7 +287,10 @@ class Cluster:
             folder = self._sockets
             folder.mkdir(mode=0o700, exist_ok=True)
         else:
-            folder = Path(tempfile.mkdtemp(prefix="openstage-", dir=_runtime_folder()))
+            # A server that is started again must be found where it was.
+            folder = self._temporary_sockets or Path(tempfile.mkdtemp(prefix="openstage-", dir=_runtime_folder()))
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._temporary_sockets = folder
             (self.folder / "openstage-sockets").write_text(str(folder))
         if account:
             os.chown(folder, account.uid, account.gid)
@@ -303,13 +307,16 @@ class Cluster:
                 shutil.rmtree(folder, ignore_errors=True)
             note.unlink()
 
-    def _launcher(self, account: Account | None, death_signal: int, folder: Path) -> list[str]:
+    def _launcher(self, account: Account | None, death_signal: int, *folders: Path) -> list[str]:
         uid, gid, reach = -1, -1, False
         if account:
             uid, gid = account.uid, account.gid
             share = binaries().parent / "share" / "postgresql"
             needed = (binaries() / "postgres", binaries().parent / "lib", share, binaries().parents[2])
-            reach = not (account.can_pass(folder / "PG_VERSION") and all(map(account.can_read, needed)))
+            open_to_it = all(account.can_pass(folder / "any") for folder in folders) and all(
+                map(account.can_read, needed)
+            )
+            reach = not open_to_it
         script = [sys.executable, "-I", "-S", launch.__file__]
         return [*script, *map(str, (os.getpid(), int(death_signal), uid, gid, int(reach)))]
 

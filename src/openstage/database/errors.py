@@ -25,3 +25,9 @@ class SchemaMismatch(DomainError):
     """The database has a schema that this program doesn't know, or one that has to be migrated first."""
 
     code = "database.schema_mismatch"
+
+
+class DumpFailed(DomainError):
+    """PostgreSQL's programs could not write or read a dump."""
+
+    code = "database.dump_failed"

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from openstage.database.account import give_as_around, make_folder
 from openstage.database.errors import DataFolderBusy, DataFolderUnusable
 
 Role = Literal["serve", "command"]
@@ -46,9 +47,8 @@ def prepare_folder(folder: Path) -> None:
 
     """
     try:
-        for each in (folder, folder / "run"):
-            if not each.is_dir():
-                each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
+        make_folder(folder / "run", mode=0o711)  # PostgreSQL may pass through to its socket
         probe = folder / "run" / f"probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
@@ -74,6 +74,7 @@ class Lock:
         """
         if self._descriptor < 0:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            give_as_around(self.path)
         try:
             fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -13,3 +13,9 @@ class ServerNotStarted(DomainError):
     """A part of the server ended before it was ready."""
 
     code = "server.not_started"
+
+
+class BackupRefused(DomainError):
+    """A backup or a restore can't be made as asked; nothing has been changed."""
+
+    code = "server.backup_refused"
