@@ -60,6 +60,14 @@ class Settings(BaseSettings):
         str,
         Field(description="Object store (`s3://bucket/prefix`, `gs://…`, `az://…`, `file:///…`); empty: a folder."),
     ] = ""
+    accel_prefix: Annotated[
+        str,
+        Field(
+            description="Internal location of nginx over the object folder, such as `/objects`: media are handed over"
+            " to it by `X-Accel-Redirect`; empty: the server sends them itself.",
+            pattern=r"^(/[\w/.-]*)?$",
+        ),
+    ] = ""
     ffmpeg: Annotated[str, Field(description="ffmpeg program; empty: the one that comes with Openstage.")] = ""
 
     # --- what is allowed --------------------------------------------------------------------------------------

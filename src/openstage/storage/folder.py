@@ -21,8 +21,8 @@ from openstage.errors import DomainError
 from openstage.storage.errors import InvalidKey, ObjectMissing, StorageFull, StorageUnavailable
 from openstage.storage.port import ObjectStat, ObjectStore, check_key, check_prefix
 
-PIECE = 1024**2
-"""Bytes that `stream` reads at once."""
+PIECE = 256 * 1024
+"""Bytes that `stream` reads at once: as fast as larger ones, and a thousand slow readers hold 256 MiB, not 1 GiB."""
 _INCOMING = ".incoming"
 _STALE = 24 * 3600
 """Seconds after which a file in `.incoming` can only be the remains of a crash."""
@@ -97,7 +97,9 @@ class FolderStore(ObjectStore):
             end = start + length
             while start < end:
                 with _errors(key):
-                    piece = await asyncio.to_thread(os.pread, descriptor, min(PIECE, end - start), start)
+                    piece = _read_cached(descriptor, min(PIECE, end - start), start) or await asyncio.to_thread(
+                        os.pread, descriptor, min(PIECE, end - start), start
+                    )
                 if not piece:
                     raise ObjectMissing(f"The object {key} is shorter than its record says.")
                 start += len(piece)
@@ -279,6 +281,19 @@ def _errors(what: str, *, missing: type[DomainError] = ObjectMissing) -> Iterato
         if error.errno in _FULL:
             raise StorageFull(f"The disk is full: {what} can't be written.") from error
         raise StorageUnavailable(f"{what}: {error.strerror or error}.") from error
+
+
+def _read_cached(descriptor: int, length: int, start: int) -> bytes:
+    """Read what the page cache holds, without ever waiting for a disk; empty if that is nothing.
+
+    Microseconds, where a thread costs a hundred of them; the event loop stays free.
+    """
+    buffer = bytearray(length)
+    try:
+        got = os.preadv(descriptor, [buffer], start, os.RWF_NOWAIT)
+    except OSError:  # not cached (EAGAIN), or a file system that can't tell (EOPNOTSUPP): the thread will see
+        return b""
+    return bytes(buffer) if got == length else bytes(buffer[:got])
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,99 @@
+"""Reading what delivery needs, by SQL over the tables of the works domain; and counting playbacks."""
+
+from typing import Final, LiteralString
+
+from psycopg.rows import class_row
+
+from openstage.database.engine import Database
+from openstage.delivery.models import PictureKind, Rendition, Segment, StoredObject, rendition_name
+
+_VISIBLE: Final[LiteralString] = (
+    "work.slug = %(slug)s and work.deleted_at is null and (work.state = 'published' or %(review)s)"
+)
+
+
+class Repository:
+    """Rows of works that may be seen: published ones, and for reviewers the others too; never deleted ones."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def renditions(self, slug: str, *, review: bool = False) -> list[Rendition]:
+        """Return all renditions of a work; none if it may not be seen.
+
+        Raises:
+            Unavailable: the database is away.
+
+        """
+        query: LiteralString = (
+            "select kind, quality, complete, width, height, frame_rate, codecs, bandwidth, average_bandwidth,"
+            " rendition.duration_ms, byte_size, key from rendition join work on work.id = work_id where " + _VISIBLE
+        )
+        async with (
+            self._database.connection() as connection,
+            connection.cursor(row_factory=class_row(Rendition)) as cursor,
+        ):
+            return await (await cursor.execute(query, {"slug": slug, "review": review})).fetchall()
+
+    async def segments(self, slug: str, rendition: Rendition) -> list[Segment]:
+        """Return the segments of an HLS rendition in order.
+
+        Raises:
+            Unavailable: the database is away.
+
+        """
+        query: LiteralString = (
+            "select number, duration_us from segment join rendition on rendition.id = rendition_id"
+            " join work on work.id = work_id where slug = %(slug)s and rendition.key = %(key)s order by number"
+        )
+        async with (
+            self._database.connection() as connection,
+            connection.cursor(row_factory=class_row(Segment)) as cursor,
+        ):
+            return await (await cursor.execute(query, {"slug": slug, "key": rendition.key})).fetchall()
+
+    async def segment(self, slug: str, quality: str, number: int, *, review: bool) -> tuple[str, StoredObject] | None:
+        """Find a segment: the name of its rendition, and its object.
+
+        Raises:
+            Unavailable: the database is away.
+
+        """
+        query: LiteralString = (
+            "select rendition.key, segment.key, segment.byte_size from work"
+            " join rendition on rendition.work_id = work.id join segment on segment.rendition_id = rendition.id"
+            " where kind in ('hls_video', 'hls_audio') and quality = %(quality)s and number = %(number)s and "
+            + _VISIBLE
+        )
+        values = {"slug": slug, "quality": quality, "number": number, "review": review}
+        row = await self._database.fetch_one(query, values)
+        return (rendition_name(quality, row[0]), StoredObject(row[1], row[2])) if row else None
+
+    async def picture(self, slug: str, kind: PictureKind, *, review: bool = False) -> StoredObject | None:
+        """Find a picture of a work.
+
+        Raises:
+            Unavailable: the database is away.
+
+        """
+        query: LiteralString = (
+            "select picture.key, picture.byte_size from work join picture on picture.work_id = work.id"
+            " where picture.kind = %(kind)s and " + _VISIBLE
+        )
+        row = await self._database.fetch_one(query, {"slug": slug, "kind": kind, "review": review})
+        return StoredObject(*row) if row else None
+
+    async def count_playback(self, slug: str, nonce: str) -> bool:
+        """Count one playback of a published work, once per nonce; tell whether this was the first.
+
+        Raises:
+            Unavailable: the database is away.
+
+        """
+        query: LiteralString = (
+            "with fresh as (insert into playback (nonce, work_id)"
+            " select %(nonce)s, id from work where slug = %(slug)s on conflict (nonce) do nothing returning work_id)"
+            " update work set play_count = play_count + 1 from fresh where id = fresh.work_id"
+            " returning play_count"
+        )
+        return await self._database.fetch_one(query, {"slug": slug, "nonce": nonce}) is not None

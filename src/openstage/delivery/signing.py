@@ -1,0 +1,129 @@
+"""Signed addresses: who holds one may fetch what it names until it expires.
+
+An address is `/media/<token>/<slug>/<resource>`, its token `<kind><expiry>.<nonce>.<signature>`: the expiry in
+seconds of the epoch to base 36, the signature an HMAC-SHA256 over kind, slug, resource, expiry and nonce (the first 128
+bits, base64url). The token is compared as text, so no two spellings of one token pass.
+"""
+
+import base64
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from openstage.delivery.errors import AddressAltered, AddressExpired
+from openstage.settings import Settings
+
+_PURPOSE = b"media addresses"
+_SIGNATURE_BYTES = 16
+_NONCE_BYTES = 9
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LONGEST_TOKEN = 80
+_SHARED_FOR = 3600
+"""Addresses that playlists list are the same for everybody for so many seconds: caches can hold what they name."""
+
+
+class Kind(StrEnum):
+    """What an address is for.
+
+    Attributes:
+        ADDRESS: given to a client; bound to one resource; a playback of it is counted.
+        SEGMENT: made by playlists for what they list; bound to the work only.
+        REVIEW: for reviewers; bound to the work only; opens works that are not published too.
+
+    """
+
+    ADDRESS = "a"
+    SEGMENT = "s"
+    REVIEW = "r"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token that was verified allows.
+
+    Attributes:
+        kind: see `Kind`.
+        nonce: differs between addresses of kind `ADDRESS`; what play counting counts.
+        expires: seconds of the epoch.
+
+    """
+
+    kind: Kind
+    nonce: str
+    expires: int
+
+
+class DerivesKeys(Protocol):
+    """What signing needs of `identity.keys.Keys`."""
+
+    def derive(self, purpose: bytes, /) -> bytes:
+        """Return the 32-byte key of a purpose."""
+
+
+class AddressSigner:
+    """Makes and verifies the tokens of media addresses."""
+
+    def __init__(self, keys: DerivesKeys, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
+        """Take the key of this purpose, the lifetime of addresses, and a clock that gives seconds of the epoch."""
+        self._key = keys.derive(_PURPOSE)
+        self._clock = clock
+        self._lifetime = settings.address_lifetime
+
+    def address(self, slug: str, resource: str) -> str:
+        """Make the token of an address for a client."""
+        expiry = int(self._clock()) + self._lifetime
+        return self._token(Kind.ADDRESS, slug, resource, expiry, secrets.token_urlsafe(_NONCE_BYTES))
+
+    def segments(self, slug: str, lifetime: int) -> str:
+        """Make the token under which playlists list media: it lives `lifetime` seconds, and up to an hour more."""
+        expiry = -(-(int(self._clock()) + lifetime) // _SHARED_FOR) * _SHARED_FOR
+        return self._token(Kind.SEGMENT, slug, "", expiry, "0")
+
+    def review(self, slug: str, lifetime: int) -> str:
+        """Make the token with which a reviewer sees everything of a work for `lifetime` seconds."""
+        expiry = int(self._clock()) + lifetime
+        return self._token(Kind.REVIEW, slug, "", expiry, secrets.token_urlsafe(_NONCE_BYTES))
+
+    def verify(self, token: str, slug: str, resource: str) -> Grant:
+        """Tell what a token allows for a resource of a work.
+
+        Raises:
+            AddressAltered: the token was not made here for this resource.
+            AddressExpired: it was, and its life is over.
+
+        """
+        altered = AddressAltered("This address is not one we gave out: it was altered or cut. Ask for a fresh one.")
+        parts = token.split(".")
+        if len(token) > _LONGEST_TOKEN or len(parts) != 3 or not token.isascii() or parts[0][:1] not in set("asr"):
+            raise altered
+        kind, digits = Kind(parts[0][0]), parts[0][1:]
+        if not digits or not set(digits) <= set(_DIGITS):
+            raise altered
+        bound_to = resource if kind is Kind.ADDRESS else ""
+        grant = Grant(kind, nonce=parts[1], expires=int(digits, 36))
+        expected = self._token(kind, slug, bound_to, grant.expires, grant.nonce)
+        if not hmac.compare_digest(expected.encode(), token.encode()):
+            raise altered
+        if grant.expires <= self._clock():
+            raise AddressExpired(
+                "This address has expired. Addresses live for a short time: ask for a fresh one before each playback."
+            )
+        return grant
+
+    def _token(self, kind: Kind, slug: str, resource: str, expiry: int, nonce: str) -> str:
+        stamp = f"{kind.value}{_base36(expiry)}"
+        signed = "\n".join((stamp, slug, resource, nonce)).encode("utf-8", "surrogatepass")
+        signature = hmac.digest(self._key, signed, "sha256")[:_SIGNATURE_BYTES]
+        return f"{stamp}.{nonce}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"
