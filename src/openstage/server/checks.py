@@ -54,7 +54,7 @@ async def ffmpeg(settings: Settings) -> list[Finding]:
     try:
         program = tools.find_ffmpeg(settings)
         version = await tools.ffmpeg_version(settings)
-        missing = tools.REQUIRED_ENCODERS - await tools.ffmpeg_encoders(settings)
+        missing = set(tools.REQUIRED_ENCODERS) - await tools.ffmpeg_encoders(settings)
     except DomainError as error:
         return [
             Finding("ffmpeg", "problem", error.message, "Set OPENSTAGE_FFMPEG to a working ffmpeg, or leave it empty.")

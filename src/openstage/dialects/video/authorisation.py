@@ -1,6 +1,7 @@
 """Sections 2 and 3 of the document: tokens for apps and for their end users."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -63,7 +64,7 @@ def _require_refresh_grant(parameters: Parameters) -> None:
         raise UnsupportedGrant("This grant_type is not served here; use refresh_token.")
 
 
-def _fields(pair: TokenPair) -> dict[str, str | int]:
+def _fields(pair: TokenPair) -> dict[str, Any]:
     return {
         "access_token": pair.access_token,
         "expires_in": pair.expires_in,

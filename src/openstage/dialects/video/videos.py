@@ -1,6 +1,6 @@
 """Sections 1.5 and 4 to 7 of the document: what an app says of its videos and asks about them."""
 
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,7 +55,7 @@ FILE_STATUS: Final = {
 class MediaAddresses(Protocol):
     """Addresses that this dialect hands out."""
 
-    async def urllist(self, slug: str) -> dict[str, dict[str, str]]:
+    async def urllist(self, slug: str) -> dict[Literal["mp4", "m3u8"], dict[str, str]]:
         """Return signed addresses under `mp4` and `m3u8`, by quality."""
 
     def picture(self, slug: str, kind: PictureKind) -> str:
