@@ -7,7 +7,11 @@ command -v chromium >/dev/null && command -v chromedriver >/dev/null || wanted+=
 command -v strace >/dev/null || wanted+=(strace)
 case "${1:-}" in
   full) command -v firefox-esr >/dev/null || wanted+=(firefox-esr) ;;
-  bench) [ -x /usr/sbin/nginx ] || wanted+=(nginx-light) ;;
+  bench)
+    wanted=() # no browser
+    [ -x /usr/sbin/nginx ] || wanted+=(nginx-light)
+    command -v wrk >/dev/null || wanted+=(wrk)
+    ;;
 esac
 [ ${#wanted[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -1,0 +1,1 @@
+"""What Openstage is measured against, each started with its own configuration on its own port."""
