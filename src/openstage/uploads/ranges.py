@@ -30,5 +30,5 @@ def cut(received: Sequence[ByteRange], start: int, end: int) -> list[tuple[int, 
 
     """
     stretches = [(begin, stop, False) for begin, stop in missing_from(received, start, end)]
-    stretches += [(max(begin, start), min(stop, end), True) for begin, stop in received if begin < end and stop > start]
-    return sorted(stretches)
+    known = [(max(begin, start), min(stop, end)) for begin, stop in received]
+    return sorted([*stretches, *((begin, stop, True) for begin, stop in known if begin < stop)])
