@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from openstage.console import Console
@@ -250,6 +250,9 @@ def _application(site: Site) -> Starlette:
     async def ready(_: Request) -> Response:
         return JSONResponse({"ready": True})
 
+    async def framing(request: Request) -> Response:
+        return HTMLResponse(f'<iframe src="{request.query_params["src"]}" width="640" height="360" allow="autoplay">')
+
     async def not_found(request: Request, _: Exception) -> Response:
         return console.not_found(request)
 
@@ -257,6 +260,7 @@ def _application(site: Site) -> Starlette:
         *console.routes,
         Route("/media/{token}/{slug}/{path:path}", media),
         Route("/readyz", ready),
+        Route("/test/framing", framing),
     ]
     cors = Middleware(CORSMiddleware, allow_origins=["*"])
     return Starlette(routes=routes, middleware=[cors], exception_handlers={HTTPException: not_found, 404: not_found})

@@ -4,9 +4,7 @@ from typing import Final
 
 MESSAGES: Final[dict[str, tuple[str, str]]] = {
     # --- everywhere
-    "home": ("Home", "首页"),
     "docs": ("Docs", "文档"),
-    "language": ("Language", "语言"),
     "skip": ("Skip to content", "跳到正文"),
     "footer": ("Openstage {version}, open source under Apache-2.0", "Openstage {version} · 基于 Apache-2.0 开源"),
     "copy": ("Copy", "复制"),
@@ -53,15 +51,12 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "play_count": ("{count} plays", "{count} 次播放"),
     "play_count_one": ("{count} play", "{count} 次播放"),
     "untitled": ("Untitled", "无标题"),
-    "sound": ("Sound", "音频"),
-    "published_on": ("Published", "发布于"),
     "duration": ("Duration", "时长"),
     "tags": ("Tags", "标签"),
     "share": ("Share", "分享"),
     "share_link": ("Link", "链接"),
     "share_embed": ("Embed", "嵌入代码"),
     "shortcuts": ("Keyboard", "快捷键"),
-    "show_more": ("Show more", "展开"),
     # --- a work that can't be watched
     "waiting_title": ("Not quite ready", "马上就好"),
     "waiting_uploading": (

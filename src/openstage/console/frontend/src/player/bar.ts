@@ -62,7 +62,7 @@ function bindVolume(player: Player): void {
     const loudness = video.muted ? 0 : video.volume;
     volume.value = String(loudness);
     volume.style.setProperty("--played", share(loudness, 1));
-    volume.setAttribute("aria-valuetext", share(loudness, 1));
+    volume.setAttribute("aria-valuetext", `${Math.round(loudness * 100)}%`);
     root.classList.toggle("is-muted", loudness === 0);
     name(mute, loudness === 0 ? texts.unmute : texts.mute);
   };

@@ -88,7 +88,8 @@ export class Source {
     });
     hls.on(Library.Events.LEVEL_SWITCHED, (_, { level }) => this.events.onRungs(this.rungs, level));
     hls.on(Library.Events.ERROR, (_, error) => {
-      if (error.fatal) void this.recover(Library, error);
+      // One expired address means that all are: hls.js would try the other rungs first.
+      if (error.fatal || error.response?.code === 403) void this.recover(Library, error);
     });
     hls.loadSource(address);
     hls.attachMedia(this.video);
@@ -105,18 +106,21 @@ export class Source {
   private async recover(Library: typeof Hls, error: ErrorData): Promise<void> {
     const now = performance.now();
     const status = error.response?.code ?? 0;
-    if (error.type === Library.ErrorTypes.MEDIA_ERROR && now - this.mended > REFRESH_AT_MOST_EVERY) {
-      this.mended = now;
-      this.hls?.recoverMediaError();
-    } else if (error.type !== Library.ErrorTypes.NETWORK_ERROR) {
-      this.stop("media");
-    } else if (status >= 400 && status < 500 && now - this.refreshed > REFRESH_AT_MOST_EVERY) {
+    const refused = status >= 400 && status < 500;
+    if (refused && now - this.refreshed > REFRESH_AT_MOST_EVERY) {
       // The page was left open for longer than its addresses live.
       const playing = !this.video.paused;
       await this.load(this.wanted, this.video.currentTime);
       if (playing) await this.video.play().catch(() => undefined);
+    } else if (!error.fatal) {
+      return;
+    } else if (error.type === Library.ErrorTypes.MEDIA_ERROR && now - this.mended > REFRESH_AT_MOST_EVERY) {
+      this.mended = now;
+      this.hls?.recoverMediaError();
+    } else if (error.type === Library.ErrorTypes.NETWORK_ERROR) {
+      this.stop(refused ? "gone" : "network");
     } else {
-      this.stop(status >= 400 && status < 500 ? "gone" : "network");
+      this.stop("media");
     }
   }
 
