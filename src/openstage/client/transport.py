@@ -7,6 +7,8 @@ to its end in one step, in plain threads and without any event loop.
 
 import asyncio
 import contextlib
+import functools
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -101,7 +103,7 @@ class BlockingTransport:
     """Plain threads and `httpx.Client`; thread-safe."""
 
     def __init__(self, client: httpx.Client | None, timeout: float) -> None:
-        self._client = client or httpx.Client(timeout=timeout, limits=_limits())
+        self._client = client or httpx.Client(timeout=timeout, limits=_limits(), verify=_tls())
         self._owned = client is None
         self._here = threading.local()
 
@@ -187,7 +189,7 @@ class AsyncioTransport:
     """asyncio and `httpx.AsyncClient`; files are read in threads."""
 
     def __init__(self, client: httpx.AsyncClient | None, timeout: float) -> None:
-        self._client = client or httpx.AsyncClient(timeout=timeout, limits=_limits())
+        self._client = client or httpx.AsyncClient(timeout=timeout, limits=_limits(), verify=_tls())
         self._owned = client is None
 
     async def send(self, request: Request) -> Reply:
@@ -222,6 +224,12 @@ class AsyncioTransport:
         """As `Transport.close`."""
         if self._owned:
             await self._client.aclose()
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Make the TLS settings of all clients: reading the certificates takes 50 ms each time."""
+    return httpx.create_ssl_context()
 
 
 def _limits() -> httpx.Limits:

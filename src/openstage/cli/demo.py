@@ -1,0 +1,190 @@
+"""`openstage demo …`: see it work, from authorisation to playback."""
+
+import contextlib
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from openstage.cli.output import print_json, size
+from openstage.cli.upload import fail, upload_with_bar, wait_with_spinner
+from openstage.client import Category, VideoCloud, VideoCloudError
+from openstage.demo.clip import make_clip
+from openstage.demo.playback import PlaybackError, begin, decode
+from openstage.demo.server import (
+    DemoServer,
+    NoServerError,
+    answers,
+    listen_url,
+    running_server,
+    temporary_server,
+)
+from openstage.settings import Settings, load
+
+app = typer.Typer(no_args_is_help=True)
+
+ALL_QUALITIES_SECONDS = 180.0
+QUALITY_NAMES = {"96": "180p", "1": "240p", "2": "360p", "3": "480p", "4": "720p", "5": "1080p"}
+WHOLE_CLIP = "4"
+
+
+@app.callback()
+def demo() -> None:
+    """See it work: synthesise media and drive a dialect from end to end."""
+
+
+@app.command()
+def video(
+    *,
+    server: Annotated[str, typer.Option(help="Address of a running server. Default: the listen address.")] = "",
+    client_id: Annotated[str, typer.Option(envvar="OPENSTAGE_CLIENT_ID", help="Id of an app on it.")] = "",
+    client_secret: Annotated[str, typer.Option(envvar="OPENSTAGE_CLIENT_SECRET", help="The app's secret.")] = "",
+    once: Annotated[bool, typer.Option("--once", help="End at once, an own server too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; implies --once.")] = False,
+) -> None:
+    """Upload a synthesised clip through the video dialect, watch it being published, and play it."""
+    steps = Steps(Console(stderr=as_json, highlight=False))
+    # A polite end ends an own server and its folder too.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with _server(load(), server, client_id, client_secret, steps) as found:
+            page = _drive(found, steps)
+            if as_json:
+                print_json({"server": found.url, "own_server": found.own, "page_url": page, "steps": steps.done})
+            elif found.own and not once:
+                steps.say(f"\nWatch it: [bold]{page}[/bold]\nThe server stays up until Ctrl-C.")
+                signal.pause()
+            else:
+                gone = " (its server has ended)" if found.own else ""
+                steps.say(f"\nWatch it: [bold]{page}[/bold]{gone}")
+    except KeyboardInterrupt:
+        steps.say("\nEnded.")
+    except (NoServerError, PlaybackError, VideoCloudError, RuntimeError, OSError) as error:
+        fail(str(error))
+
+
+@dataclass(slots=True)
+class Step:
+    """Something that was done."""
+
+    name: str
+    seconds: float = 0.0
+    note: str = ""
+
+
+class Steps:
+    """Prints each step with its time when it is done."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.done: list[dict[str, object]] = []
+
+    def say(self, text: str) -> None:
+        """Print a line (rich's markup)."""
+        self.console.print(text, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def step(self, name: str, *, spinner: bool = True) -> Iterator[Step]:
+        """Time a step; its `note` is printed behind the time."""
+        step = Step(name)
+        started = time.monotonic()
+        with self.console.status(escape(name)) if spinner else contextlib.nullcontext():
+            yield step
+        step.seconds = round(time.monotonic() - started, 3)
+        self.done.append(asdict(step))
+        self.say(f"[green]✓[/green] {name:<28} {step.seconds:>7.2f} s   [dim]{escape(step.note)}[/dim]")
+
+
+@contextlib.contextmanager
+def _server(settings: Settings, url: str, client_id: str, client_secret: str, steps: Steps) -> Iterator[DemoServer]:
+    """Find a server, or start one."""
+    wanted = (url or listen_url(settings)).rstrip("/")
+    if answers(wanted):
+        with steps.step("Find the server") as step:
+            found = running_server(wanted, settings, client_id, client_secret)
+            step.note = f"runs at {found.url}"
+        yield found
+        return
+    if url:
+        raise NoServerError(f"no Openstage answers at {url}")
+    with contextlib.ExitStack() as stack:
+        with steps.step("Start a server of its own") as step:
+            listen = settings.listen if _free(settings) else "127.0.0.1:0"
+            found = stack.enter_context(temporary_server(listen))
+            step.note = f"{found.url}, with a temporary data folder"
+        yield found
+
+
+def _free(settings: Settings) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            return False
+    return True
+
+
+def _drive(server: DemoServer, steps: Steps) -> str:
+    """Go the whole way; returns the address of the watch page."""
+    with tempfile.TemporaryDirectory(prefix="openstage-clip-") as folder, server.cloud() as cloud:
+        clip = Path(folder, "demonstration.mp4")
+        with steps.step("Synthesise a clip") as step:
+            make_clip(clip, lambda _: None)
+            step.note = f"20 s, 1280x720, with sound, {size(clip.stat().st_size)}"
+        with steps.step("Authorise") as step:
+            cloud.authorise()
+            step.note = f"app {server.client_id}"
+        with steps.step("Upload", spinner=False) as step:
+            run = upload_with_bar(
+                cloud,
+                clip,
+                steps.console,
+                title="Openstage demonstration",
+                description="Colours, a melody and its wave, synthesised by openstage demo video.",
+                tags=["demonstration"],
+                category=Category.SHORT_FILM,
+                piece_size=1024**2,
+                resume=False,
+            )
+            step.note = f"{size(int(run.speed))}/s in pieces of 1 MiB, file_id {run.video.file_id}"
+        file_id = run.video.file_id
+        with steps.step("Publish", spinner=False) as step:
+            wait_with_spinner(cloud, file_id, steps.console, on_state=lambda text: steps.say(f"  [dim]{text}[/dim]"))
+            step.note = "it can be watched from now on"
+        with steps.step("Begin to play") as step:
+            step.note = _begin(cloud, file_id)
+        with steps.step("Wait for every quality") as step:
+            step.note = " ".join(_all_qualities(cloud, file_id))
+        with steps.step("Play to the end") as step:
+            address = cloud.addresses(file_id).best_m3u8 or ""
+            step.note = f"{decode(address):.1f} s of picture and sound decoded without an error"
+        return cloud.video(file_id).page_url
+
+
+def _begin(cloud: VideoCloud, file_id: str) -> str:
+    address = cloud.addresses(file_id).best_m3u8
+    if address is None:
+        raise PlaybackError("published, but without an address to play")
+    fetched = begin(address)
+    return f"{fetched.playlists} playlists, {fetched.segments} parts, {size(fetched.size)} of {fetched.duration:.0f} s"
+
+
+def _all_qualities(cloud: VideoCloud, file_id: str) -> list[str]:
+    """Wait until the clip's own size can be played, and name all qualities there are."""
+    deadline = time.monotonic() + ALL_QUALITIES_SECONDS
+    while WHOLE_CLIP not in (qualities := cloud.addresses(file_id).m3u8):
+        if time.monotonic() > deadline:
+            raise PlaybackError(
+                f"after {ALL_QUALITIES_SECONDS:.0f} s there are only the qualities {', '.join(qualities)}"
+            )
+        time.sleep(0.5)
+    return [QUALITY_NAMES.get(quality, quality) for quality in sorted(qualities, key=lambda q: int(q) % 96)]

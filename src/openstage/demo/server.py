@@ -1,0 +1,160 @@
+"""A server to demonstrate on: the one that runs at the listen address, or a temporary one of our own."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from openstage.client import BadClientError, VideoCloud
+from openstage.database import launch
+from openstage.settings import Settings
+
+STOP_SECONDS = 30.0
+KEPT_VARIABLES = ("OPENSTAGE_FFMPEG",)
+"""What a temporary server takes over from this environment: nothing that points at real data."""
+
+
+class NoServerError(Exception):
+    """There is no server to demonstrate on; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoServer:
+    """A server and an app on it."""
+
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    own: bool
+    """Whether it was started for the demonstration and ends with it."""
+
+    def cloud(self) -> VideoCloud:
+        """Make a client."""
+        return VideoCloud(self.client_id, self.client_secret, self.url)
+
+
+def answers(url: str) -> bool:
+    """Whether an Openstage answers at an address."""
+    try:
+        reply = httpx.get(f"{url}/healthz", timeout=3.0)
+    except httpx.HTTPError:
+        return False
+    return reply.status_code == 200 and "status" in reply.text
+
+
+def listen_url(settings: Settings) -> str:
+    """Tell at which address a server with these settings is reached from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - compared only
+    return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{settings.port}"
+
+
+def running_server(url: str, settings: Settings, client_id: str, client_secret: str) -> DemoServer:
+    """Give a running server with credentials: the given ones, the first app's, or those of a new app.
+
+    Raises:
+        NoServerError: there are no credentials that work.
+
+    """
+    if client_id and client_secret:
+        return DemoServer(url, client_id, client_secret, own=False)
+    if not settings.folder.is_dir():
+        raise NoServerError(f"a server runs at {url}, but its data are not in {settings.folder}: {_GIVE}")
+    for credentials in (_first_app(settings.folder), _new_app()):
+        if credentials is None:
+            continue
+        server = DemoServer(url, credentials["client_id"], credentials["client_secret"], own=False)
+        with contextlib.suppress(BadClientError), server.cloud() as cloud:
+            cloud.authorise()
+            return server
+    raise NoServerError(f"the server at {url} knows no app of {settings.folder}: {_GIVE}")
+
+
+_GIVE = "set OPENSTAGE_DATA to the server's data folder, or give --client-id and --client-secret"
+
+
+def _first_app(folder: Path) -> dict[str, str] | None:
+    with contextlib.suppress(OSError, ValueError):
+        credentials = json.loads((folder / "first-app.json").read_text())
+        if isinstance(credentials, dict) and {"client_id", "client_secret"} <= credentials.keys():
+            return credentials
+    return None
+
+
+def _new_app() -> dict[str, str] | None:
+    command = [sys.executable, "-m", "openstage.cli", "app", "create", "--name", "Demonstration", "--json"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise NoServerError(f"no app could be made: {made.stderr.strip()}")
+    credentials: dict[str, str] = json.loads(made.stdout)
+    return credentials
+
+
+@contextlib.contextmanager
+def temporary_server(listen: str) -> Iterator[DemoServer]:
+    """Run a server with an empty data folder of its own for the length of the block.
+
+    Args:
+        listen: address and port.
+
+    Raises:
+        NoServerError: it does not start; the message holds what it said.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="openstage-demo-") as folder:
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("OPENSTAGE_") or name in KEPT_VARIABLES
+        } | {
+            "OPENSTAGE_DATA": f"{folder}/data",
+            "OPENSTAGE_LISTEN": listen,
+            "OPENSTAGE_CONFIG": f"{folder}/none.toml",
+            "OPENSTAGE_LOG_LEVEL": "warning",
+        }
+        # It dies with this process, however that ends; Ctrl-C in the terminal reaches this process alone.
+        launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(signal.SIGTERM))]
+        serve = [sys.executable, "-m", "openstage.cli", "serve", "--first-app", "--json"]
+        log = Path(folder, "server.log")
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [*launcher, "-1", "-1", "0", *serve],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        try:
+            yield _started(process, log)
+        finally:
+            _end(process)
+
+
+def _started(process: "subprocess.Popen[bytes]", log: Path) -> DemoServer:
+    assert process.stdout is not None
+    line = process.stdout.readline()  # it prints one line when it is ready, and none if it ends before
+    try:
+        ready = json.loads(line)
+        return DemoServer(ready["url"], ready["client_id"], ready["client_secret"], own=True)
+    except (ValueError, KeyError) as error:
+        said = (line + log.read_bytes()).decode(errors="replace").strip()[-2000:]
+        raise NoServerError(f"the demonstration's own server does not start:\n{said}") from error
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
