@@ -1,0 +1,206 @@
+"""A real worker process on real media: published, killed at every point, stopped, taken over."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from openstage.publishing.crashpoints import POINTS, VARIABLE
+from openstage.settings import Settings
+from tests.publishing.process import WorkerProcess, tools_of, wait_until_no_tools, worker_process
+from tests.publishing.stage import Stage
+from tests.support.fixtures import make_clip
+from tests.support.waiting import wait_until
+
+IN_A_RUN = POINTS[: POINTS.index("committed") + 1]
+
+
+def small_clip() -> Path:
+    return make_clip(size="160x90", duration=1.0)
+
+
+def short_sound() -> Path:
+    """The quickest thing to publish."""
+    return make_clip("m4a", vcodec=None, duration=0.4, channels=1)
+
+
+def long_clip() -> Path:
+    """Takes some seconds to transcode."""
+    return make_clip(size="640x360", duration=4.0, pattern="noise")
+
+
+async def settled(stage: Stage, file_id: str, state: str = "published", within: float = 60) -> None:
+    async def done() -> bool:
+        now = await stage.state(file_id)
+        assert now in {"publishing", state}, (await stage.work(file_id)).reason
+        return now == state
+
+    await wait_until(done, within=within, what=state)
+
+
+async def rendering(stage: Stage, worker: WorkerProcess) -> list[psutil.Process]:
+    """Wait until ffmpeg is at work; gives the processes."""
+
+    async def under_way() -> list[psutil.Process]:
+        assert worker.process.poll() is None, worker.text()
+        return worker.tools() if await stage.value("select count(*) from work where step = 'renditions'") else []
+
+    found = await wait_until(under_way, within=30, what="transcoding")
+    assert tools_of(stage.settings), "tools_of must find what is running, or it proves nothing"
+    return found
+
+
+def scratch_of(settings: Settings) -> list[Path]:
+    return [path for path in settings.scratch_folder.iterdir() if any(path.iterdir())]
+
+
+async def assert_whole(stage: Stage, file_id: str, source: Path) -> None:
+    """The original is what was sent, and the store holds what the rows name, no more and no less."""
+    original = await stage.store.get(f"works/{file_id}/original")
+    assert hashlib.md5(original).digest() == hashlib.md5(source.read_bytes()).digest()
+    work = await stage.work(file_id)
+    keys = {f"works/{file_id}/original", *(picture.key for picture in await stage.works.pictures(work.id))}
+    for rendition in await stage.works.renditions(work.id):
+        segments = await stage.works.segments(rendition.id)
+        sizes = 0
+        for key in (rendition.key, *(segment.key for segment in segments)):
+            keys.add(key)
+            sizes += (await stage.store.stat(key)).size
+        assert sizes == rendition.byte_size
+    assert set(await stage.store.list(f"works/{file_id}")) == keys
+
+
+async def assert_nothing_visible(stage: Stage) -> None:
+    assert await stage.value("select count(*) from rendition") == 0
+    assert await stage.value("select count(*) from picture") == 0
+    assert await stage.value("select count(*) from work where state in ('published', 'reviewing')") == 0
+
+
+async def test_a_worker_publishes_what_is_handed_in(stage: Stage) -> None:
+    with worker_process(stage.settings) as worker:
+        film, text = await stage.handed_in(small_clip()), await stage.handed_in(b"This is no film.\n" * 100)
+        await settled(stage, film)
+        await settled(stage, text, "failed")
+        assert worker.process.poll() is None
+    work = await stage.work(film)
+    assert 900 <= (work.duration_ms or 0) <= 1100
+    assert work.pictures == ["img", "original", "thumbnail"]
+    await assert_whole(stage, film, small_clip())
+    assert len((await stage.work(text)).reason) > 10
+    wait_until_no_tools(stage.settings)
+    assert scratch_of(stage.settings) == []
+    assert await stage.value("select count(*) from procrastinate_jobs where task_name = 'publish'") == 0
+
+
+async def test_a_worker_killed_at_every_point_of_a_run_publishes_all_the_same(stage: Stage) -> None:
+    file_id = await stage.handed_in(short_sound())
+    for point in IN_A_RUN:
+        with worker_process(stage.settings, crash_at=point) as worker:
+            assert worker.wait_for_death() == -signal.SIGKILL, worker.text()
+        wait_until_no_tools(stage.settings)
+        if point != "committed":
+            await assert_nothing_visible(stage)
+        # More deaths in a row than a work is given: here it is about each of them.
+        await stage.execute("update work set tries = least(tries, 1)")
+    await settled(stage, file_id, within=1)
+    with worker_process(stage.settings):
+
+        async def job_ended() -> bool:
+            return await stage.job_count(file_id) == 0
+
+        await wait_until(job_ended, what="the end of the job")
+    await stage.upkeep.run()
+    await assert_whole(stage, file_id, short_sound())
+    assert scratch_of(stage.settings) == []
+    assert await stage.value("select count(*) from production_run") == 1
+
+
+async def test_a_worker_killed_while_it_writes_a_failure_down(stage: Stage) -> None:
+    file_id = await stage.handed_in(b"This is no film.\n" * 100)
+    with worker_process(stage.settings, crash_at="failing") as worker:
+        assert worker.wait_for_death() == -signal.SIGKILL, worker.text()
+    assert await stage.state(file_id) == "publishing"
+    with worker_process(stage.settings):
+        await settled(stage, file_id, "failed")
+
+
+@pytest.mark.parametrize("point", ["superseding", "purging"])
+async def test_upkeep_killed_while_it_removes_objects(stage: Stage, point: str) -> None:
+    file_id = await stage.handed_in(short_sound())
+    with worker_process(stage.settings):
+        await settled(stage, file_id)
+    if point == "purging":
+        await stage.intake.delete(stage.caller, [file_id])
+        await stage.execute("update work set deleted_at = deleted_at - interval '1 year'")
+    else:
+        await stage.store.put(f"works/{file_id}/old/x", b"x")
+        await stage.execute("insert into production_run (name, work_id) select 'old', id from work")
+    upkeep = subprocess.run(
+        [sys.executable, "-m", "tests.publishing.upkeep"],
+        env=os.environ
+        | {
+            "OPENSTAGE_DATA": str(stage.settings.folder),
+            "OPENSTAGE_DATABASE_URL": stage.settings.database_url,
+            VARIABLE: point,
+        },
+        check=False,
+    )
+    assert upkeep.returncode == -signal.SIGKILL
+    await stage.upkeep.run()
+    if point == "purging":
+        assert await stage.store.list(f"works/{file_id}") == []
+        assert await stage.quota() == (0, 0)
+    else:
+        await assert_whole(stage, file_id, short_sound())
+
+
+async def test_a_living_worker_takes_a_killed_ones_job_over(stage: Stage) -> None:
+    file_id = await stage.handed_in(long_clip())
+    with worker_process(stage.settings) as first:
+        tools = await rendering(stage, first)
+        with worker_process(stage.settings) as second:
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait_for_death()
+            await settled(stage, file_id, within=30)
+            assert second.process.poll() is None
+    assert not any(tool.is_running() and tool.status() != psutil.STATUS_ZOMBIE for tool in tools)
+    wait_until_no_tools(stage.settings)
+    await assert_whole(stage, file_id, long_clip())
+    assert scratch_of(stage.settings) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_stopped_worker_gives_its_job_back_at_once(stage: Stage, number: signal.Signals) -> None:
+    file_id = await stage.handed_in(long_clip())
+    with worker_process(stage.settings) as worker:
+        await rendering(stage, worker)
+        worker.process.send_signal(number)
+        assert worker.wait_for_death(within=5) == 0, worker.text()
+    wait_until_no_tools(stage.settings)
+    assert scratch_of(stage.settings) == []
+    assert await stage.state(file_id) == "publishing"
+    assert await stage.value("select status::text from procrastinate_jobs where task_name = 'publish'") == "todo"
+    assert await stage.value("select tries from work") == 0
+    assert await stage.value("select count(*) from procrastinate_workers") == 0
+
+
+async def test_a_worker_bears_the_loss_of_every_database_connection(stage: Stage) -> None:
+    file_id = await stage.handed_in(long_clip())
+    with worker_process(stage.settings) as worker:
+        tools = await rendering(stage, worker)
+        await stage.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        await settled(stage, file_id)
+        assert worker.process.poll() is None
+        assert "renditions" not in worker.text()
+    assert tools
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert not psutil.pid_exists(worker.pid)
