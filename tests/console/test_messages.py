@@ -12,13 +12,12 @@ from openstage.console.messages import MESSAGES
 CONSOLE = Path(openstage.console.__file__).parent
 
 
-@pytest.mark.parametrize("key", MESSAGES)
-def test_a_message_has_the_same_places_in_both_languages(key: str) -> None:
-    english, chinese = MESSAGES[key]
-    assert english
-    assert chinese
-    assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese))
-    assert not re.search(r"[\u4e00-\u9fff]", english)
+def test_a_message_has_the_same_places_in_both_languages() -> None:
+    for key, (english, chinese) in MESSAGES.items():
+        assert english, key
+        assert chinese, key
+        assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese)), key
+        assert not re.search(r"[\u4e00-\u9fff]", english), key
 
 
 def test_the_pages_use_every_message_and_no_other() -> None:
