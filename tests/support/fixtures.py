@@ -13,7 +13,7 @@ from typing import Literal
 
 import imageio_ffmpeg
 
-VERSION = "1"  # change when the recipes change: the cache then starts afresh
+VERSION = "2"  # change when the recipes change: the cache then starts afresh
 
 Pattern = Literal["moving", "sync", "black-start", "noise"]
 
@@ -69,6 +69,17 @@ def cache_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"openstage-test-media-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def cover_picture() -> Path:
+    """A still picture, as albums have one."""
+    target = cache_folder() / f"cover-{VERSION}.jpg"
+    if not target.exists():
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+            made = Path(scratch) / "cover.jpg"
+            run_ffmpeg("-f", "lavfi", "-i", "testsrc=size=400x400:rate=1", "-frames:v", "1", "-q:v", "3", str(made))
+            made.replace(target)
+    return target
 
 
 def picture_source(pattern: Pattern, size: str, duration: float, fps: float) -> str:
@@ -164,10 +175,9 @@ def make_clip(
     if acodec:
         maps += ["-c:a", *AUDIO_ENCODERS[acodec]]
     if cover:
-        inputs += ["-f", "lavfi", "-i", "testsrc=size=400x400:rate=1:duration=1"]
         stream = 1 if vcodec else 0
-        maps += ["-map", f"{count}:v", f"-c:v:{stream}", "mjpeg", f"-frames:v:{stream}", "1"]
-        maps += [f"-pix_fmt:v:{stream}", "yuvj420p", f"-disposition:v:{stream}", "attached_pic"]
+        inputs += ["-i", str(cover_picture())]
+        maps += ["-map", f"{count}:v", f"-c:v:{stream}", "copy", f"-disposition:v:{stream}", "attached_pic"]
     tags = [part for tag in metadata for part in ("-metadata", tag)]
     with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
         made = Path(scratch) / name

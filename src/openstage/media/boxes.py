@@ -16,11 +16,22 @@ CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"t
 
 @dataclass(frozen=True, slots=True)
 class TrackFacts:
-    """One track of an initialisation section or MP4 file; `duration` in seconds, 0 if its fragments tell it."""
+    """One track of an initialisation section or MP4 file.
+
+    Attributes:
+        codec: RFC 6381.
+        timescale: units per second.
+        duration: seconds; 0 if the fragments tell it.
+        delay: units by which its edit list shifts the picture to earlier times.
+        width: pixels; 0 for sound; likewise height.
+        samples: number of frames or packets; 0 if the fragments tell it.
+
+    """
 
     codec: str
     timescale: int
     duration: float
+    delay: int
     width: int
     height: int
     samples: int
@@ -28,10 +39,18 @@ class TrackFacts:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """One media segment: decode time of its first sample and sum of its samples' durations, in the track's units."""
+    """One media segment, in the track's units, before the edit list: times at which its samples are shown.
 
-    start: int
-    duration: int
+    Attributes:
+        first: when the earliest is shown; likewise the last one.
+        lasts: duration of the sample that comes last in the file.
+        samples: number of them.
+
+    """
+
+    first: int
+    last: int
+    lasts: int
     samples: int
 
 
@@ -72,25 +91,23 @@ def read_fragment(path: Path) -> Fragment:
         Unplayable: as in `read_tracks`.
 
     """
+    shown: list[int] = []
+    lasts = 0
     try:
-        start, duration, samples = None, 0, 0
         for moof in _headers(path, b"moof"):
-            for name, traf in _children(moof):
-                if name != b"traf":
-                    continue
-                boxes = list(_children(traf))
-                tfdt = next(body for kind, body in boxes if kind == b"tfdt")
-                begins = struct.unpack_from(">Q" if tfdt[0] else ">I", tfdt, 4)[0]
-                start = begins if start is None else start
-                usual = _default_duration(next(body for kind, body in boxes if kind == b"tfhd"))
-                for body in (body for kind, body in boxes if kind == b"trun"):
-                    count, lasts = _run(body, usual)
-                    samples, duration = samples + count, duration + lasts
+            for traf in (body for name, body in _children(moof) if name == b"traf"):
+                tfdt = _find(traf, b"tfdt")
+                clock = struct.unpack_from(">Q" if tfdt[0] else ">I", tfdt, 4)[0]
+                usual = _default_duration(_find(traf, b"tfhd"))
+                for run in (body for name, body in _children(traf) if name == b"trun"):
+                    for lasts, offset in _samples(run, usual):
+                        shown.append(clock + offset)
+                        clock += lasts
     except (struct.error, LookupError, ValueError, StopIteration) as error:
         raise Unplayable("Converting the file gave something that can't be played.") from error
-    if start is None:
+    if not shown:
         raise Unplayable("Converting the file gave a segment without content.")
-    return Fragment(start, duration, samples)
+    return Fragment(min(shown), max(shown), lasts, len(shown))
 
 
 def _headers(path: Path, wanted: bytes) -> Iterator[bytes]:
@@ -148,12 +165,26 @@ def _track(trak: bytes) -> TrackFacts:
     entry = _find(table, b"stsd")[8:]
     name, inner = next(_children(entry))
     samples = struct.unpack_from(">I", _find(table, b"stsz"), 8)[0]
+    delay = _delay(trak)
     if name == b"avc1":
         width, height = struct.unpack_from(">HH", inner, 24)
-        return TrackFacts(_avc(_find(inner[78:], b"avcC")), timescale, duration / timescale, width, height, samples)
+        return TrackFacts(
+            _avc(_find(inner[78:], b"avcC")), timescale, duration / timescale, delay, width, height, samples
+        )
     if name == b"mp4a":
-        return TrackFacts(_mp4a(_find(inner[28:], b"esds")), timescale, duration / timescale, 0, 0, samples)
+        return TrackFacts(_mp4a(_find(inner[28:], b"esds")), timescale, duration / timescale, delay, 0, 0, samples)
     raise ValueError(f"unexpected codec {name!r}")
+
+
+def _delay(trak: bytes) -> int:
+    """Where in the track its edit list begins to play; 0 without one, or where it holds more than one edit."""
+    edits = next((body for name, body in _children(trak) if name == b"edts"), None)
+    if edits is None:
+        return 0
+    table = _find(edits, b"elst")
+    if struct.unpack_from(">I", table, 4)[0] != 1:
+        return 0
+    return max(0, int(struct.unpack_from(">q" if table[0] else ">i", table, 16 if table[0] else 12)[0]))
 
 
 def _avc(configuration: bytes) -> str:
@@ -193,14 +224,16 @@ def _default_duration(tfhd: bytes) -> int:
     return int(struct.unpack_from(">I", tfhd, offset)[0]) if flags & 8 else 0
 
 
-def _run(trun: bytes, usual: int) -> tuple[int, int]:
-    """Number of samples of a `trun` box, and the sum of their durations."""
+def _samples(trun: bytes, usual: int) -> Iterator[tuple[int, int]]:
+    """Duration of each sample of a `trun` box, and how much later than decoded it is shown."""
     flags = int.from_bytes(trun[1:4], "big")
     count = struct.unpack_from(">I", trun, 4)[0]
-    if not flags & 0x100:
-        return count, count * usual
     offset = 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
-    size = 4 * (1 + bool(flags & 0x200) + bool(flags & 0x400) + bool(flags & 0x800))
-    if offset + count * size > len(trun):
+    fields = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
+    if offset + count * 4 * len(fields) > len(trun) or count > MOST:
         raise ValueError("run too long")
-    return count, sum(struct.unpack_from(">I", trun, offset + number * size)[0] for number in range(count))
+    # From version 1 on, the last field is signed; ours never are so large that it matters in version 0.
+    layout = struct.Struct(">" + "".join("i" if bit == 0x800 else "I" for bit in fields))
+    at = {bit: place for place, bit in enumerate(fields)}
+    for values in layout.iter_unpack(trun[offset : offset + count * layout.size]) if fields else [()] * count:
+        yield values[at[0x100]] if 0x100 in at else usual, values[at[0x800]] if 0x800 in at else 0

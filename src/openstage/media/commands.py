@@ -33,10 +33,9 @@ COLOR_MATRICES = {
 }
 HD_HEIGHT = 720  # an untagged picture at least so high is BT.709, a smaller one BT.601, as players have it
 
-SEGMENT_OPTIONS = (
-    # Fragments carry the file's own clock and no edit list: players differ in how they read one.
-    "movflags=+negative_cts_offsets+frag_discont+skip_trailer:use_editlist=0:avoid_negative_ts=disabled"
-)
+# Fragments carry the file's own clock. The edit list takes back the delay of reordered frames and nothing else; without
+# one (negative composition offsets) ffmpeg as a player is two frames late.
+SEGMENT_OPTIONS = "movflags=+frag_discont+skip_trailer:avoid_negative_ts=disabled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openstage.media import commands
-from openstage.media.boxes import TrackFacts, read_duration, read_fragment, read_tracks
+from openstage.media.boxes import Fragment, TrackFacts, read_duration, read_fragment, read_tracks
 from openstage.media.commands import MP4_LIMIT, MP4_SOUND, MP4_SOUND_ALONE, Mp4, Source
 from openstage.media.errors import ScratchFull, Unplayable
 from openstage.media.ladder import KEYFRAME_SECONDS, MP4_STEPS, Rung, ladder
@@ -22,6 +22,7 @@ OnProgress = Callable[[float], None]
 MICROSECONDS = 1_000_000
 # Wall clock and processor seconds that a second of source may cost: far above what 4K at 60 frames needs on one core.
 SLOWEST, BASE_SECONDS = 120, 600
+LONGEST_LAST_FRAME = 10  # seconds
 MP4_TRIES = 3  # with a lower bit rate each time, until the file is within its limit
 MUXING_RATE = 6_000  # bits per second that an MP4's index takes, at most,
 MUXING_FIXED = 24_000  # and bits that it takes however short the file is
@@ -174,39 +175,27 @@ def reason_of(stderr: str) -> str:
 
 def _collect(plan: Plan, folder: Path) -> list[Rendition]:
     """Describe what has been made for HLS."""
-    made = [_hls(folder / "hls" / rung.quality, rung.quality) for rung in plan.rungs]
+    made = [_hls(plan, folder / "hls" / rung.quality, rung.quality) for rung in plan.rungs]
     if plan.source.audio:
-        made.append(_hls(folder / "hls" / "a", "a"))
+        made.append(_hls(plan, folder / "hls" / "a", "a"))
     return made
 
 
-def _hls(folder: Path, quality: str) -> Rendition:
+def _hls(plan: Plan, folder: Path, quality: str) -> Rendition:
     """Describe an HLS rendition by its fragments."""
     init = folder / "init.mp4"
     paths = sorted(folder.glob("*.m4s"))
     if not init.exists() or not paths:
         what = "sound" if quality == "a" else "picture"
         raise Unplayable(f"The file's {what} can't be decoded: nothing comes out of it.")
+    (folder / "list.m3u8").unlink(missing_ok=True)
     track = _only_track(init)
     fragments = [read_fragment(path) for path in paths]
-    last = fragments[-1]
-    edges = [fragment.start for fragment in fragments] + [last.start + last.duration]
-    moments = [round(edge * MICROSECONDS / track.timescale) for edge in edges]
-    segments = tuple(
-        Segment(
-            number=number,
-            path=str(path),
-            start_us=moments[number],
-            duration_us=moments[number + 1] - moments[number],
-            byte_size=path.stat().st_size,
-        )
-        for number, path in enumerate(paths)
-    )
-    seconds = (moments[-1] - moments[0]) / MICROSECONDS
+    segments = _segments(paths, _edges(plan, track, fragments))
+    seconds = sum(segment.duration_us for segment in segments) / MICROSECONDS
     media_size = sum(segment.byte_size for segment in segments)
     frames = sum(fragment.samples for fragment in fragments)
     average = round(media_size * 8 / max(seconds, 0.001))
-    (folder / "list.m3u8").unlink(missing_ok=True)
     return Rendition(
         kind="hls_video" if track.width else "hls_audio",
         quality=quality,
@@ -215,13 +204,45 @@ def _hls(folder: Path, quality: str) -> Rendition:
         segments=segments,
         width=track.width or None,
         height=track.height or None,
-        frame_rate=round(float(exact_rate(frames / seconds)), 3) if track.width else None,
+        frame_rate=_rate(frames, seconds) if track.width else None,
         codecs=track.codec,
         bandwidth=max(average, peak_bandwidth(segments)),
         average_bandwidth=average,
         duration_ms=round(seconds * 1000),
         byte_size=media_size + init.stat().st_size,
     )
+
+
+def _edges(plan: Plan, track: TrackFacts, fragments: Sequence[Fragment]) -> list[int]:
+    """Microseconds at which each segment begins, and at which the last one ends."""
+    moments = [fragment.first for fragment in fragments]
+    last = fragments[-1]
+    end = last.last + last.lasts
+    video = plan.source.video
+    if track.width and video and video.variable_frame_rate:
+        # The last picture stands until the source ends; how long, the encoder doesn't tell.
+        until = round((video.start + video.duration) * track.timescale) + track.delay
+        end = max(end, min(until, last.last + LONGEST_LAST_FRAME * track.timescale))
+    return [round((moment - track.delay) * MICROSECONDS / track.timescale) for moment in [*moments, end]]
+
+
+def _segments(paths: Sequence[Path], edges: Sequence[int]) -> tuple[Segment, ...]:
+    """Describe the segments that lie between the edges."""
+    return tuple(
+        Segment(
+            number=number,
+            path=str(path),
+            start_us=edges[number],
+            duration_us=max(1, edges[number + 1] - edges[number]),
+            byte_size=path.stat().st_size,
+        )
+        for number, path in enumerate(paths)
+    )
+
+
+def _rate(frames: int, seconds: float) -> float:
+    """Frames per second to three decimals, as playlists have it."""
+    return round(float(exact_rate(frames / max(seconds, 0.001))), 3)
 
 
 def _only_track(path: Path) -> TrackFacts:
@@ -291,7 +312,7 @@ def _mp4(path: Path, quality: str) -> Rendition:
         path=str(path),
         width=picture.width if picture else None,
         height=picture.height if picture else None,
-        frame_rate=round(float(exact_rate(picture.samples / picture.duration)), 3) if picture else None,
+        frame_rate=_rate(picture.samples, picture.duration) if picture else None,
         codecs=",".join(track.codec for track in tracks),
         bandwidth=average,
         average_bandwidth=average,

@@ -1,0 +1,214 @@
+"""Every kind of file becomes renditions that decode without a word, last as long as the source and keep in step."""
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from openstage.media.commands import MP4_LIMIT
+from openstage.media.errors import ScratchFull
+from openstage.settings import Settings
+from tests.media.support import (
+    SETTINGS,
+    Made,
+    assert_decodes,
+    beeps,
+    convert,
+    decode_picture,
+    flashes,
+    whole,
+    write_playlist,
+)
+from tests.support.fixtures import make_clip
+
+# What is sent -> qualities of the picture that come out of it.
+CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "mp4-moov-end-two-segments": ({"moov": "end", "duration": 5.0, "size": "426x240"}, ["96", "1"]),
+    "mov-turned": ({"container": "mov", "rotation": 90}, ["96"]),
+    "mkv-hevc-10bit-50fps": (
+        {"container": "mkv", "vcodec": "hevc", "pix_fmt": "yuv420p10le", "fps": 50, "size": "426x240", "duration": 4.5},
+        ["96", "1"],
+    ),
+    "webm-vp9-opus-odd-size": (
+        {"container": "webm", "vcodec": "vp9", "acodec": "opus", "sample_rate": 48000, "size": "321x181"},
+        ["96"],
+    ),
+    "avi-asp-mp3": ({"container": "avi", "vcodec": "mpeg4", "acodec": "mp3", "size": "176x144"}, ["96"]),
+    "flv-vfr-no-sound": ({"container": "flv", "acodec": None, "vfr": True}, ["96"]),
+    "ts-mpeg2-cover-free": ({"container": "ts", "vcodec": "mpeg2", "acodec": "mp2"}, ["96"]),
+    "3gp-h263-amr": (
+        {"container": "3gp", "vcodec": "h263", "acodec": "amr", "size": "176x144", "channels": 1, "sample_rate": 8000},
+        ["96"],
+    ),
+    "half-a-second-two-tracks": ({"duration": 0.5, "sound_tracks": 2}, ["96"]),
+    "sound-with-cover": ({"container": "mp3", "vcodec": None, "acodec": "mp3", "cover": True}, []),
+}
+
+
+def check(made: Made, tolerance: float = 0.1) -> None:
+    """What holds for all renditions of any source."""
+    for rendition in made.renditions:
+        path = whole(rendition)
+        assert_decodes(path)
+        assert rendition.byte_size == sum(
+            Path(it).stat().st_size for it in ([rendition.path, *(segment.path for segment in rendition.segments)])
+        )
+        assert abs(rendition.duration_ms / 1000 - expected_duration(made, rendition.kind)) <= tolerance, rendition
+        assert rendition.bandwidth >= rendition.average_bandwidth > 0
+        assert "mp4a.40.2" in rendition.codecs or not made.info.audio or rendition.kind == "hls_video"
+    for rendition in made.of("mp4"):
+        assert rendition.average_bandwidth <= MP4_LIMIT[rendition.quality], rendition
+    check_hls(made)
+    assert list(made.percents) == sorted(made.percents)
+    assert made.percents[-1] == 100
+
+
+def expected_duration(made: Made, kind: str) -> float:
+    """Seconds that a rendition lasts: a track that ends well before the other is filled up."""
+    video, audio = made.info.main_video, made.info.main_audio
+    if kind == "hls_video" and video:
+        return video.duration
+    if kind == "hls_audio" and audio:
+        return max(audio.start + audio.duration, (video.start + video.duration) if video else 0)
+    return made.info.duration
+
+
+def check_hls(made: Made) -> None:
+    """What holds for HLS renditions: segments without gaps, keyframes that are aligned over all rungs."""
+    grids = []
+    for rendition in made.of("hls_video"):
+        decoded = decode_picture(whole(rendition))
+        assert decoded.size == (rendition.width, rendition.height)
+        assert (decoded.size[0] % 2, decoded.size[1] % 2) == (0, 0)
+        assert decoded.pixel_format == "yuv420p"
+        assert decoded.times == sorted(set(decoded.times))
+        starts = [segment.start_us / 1e6 for segment in rendition.segments]
+        assert decoded.keyframes == pytest.approx(starts, abs=0.001)
+        grids.append(starts)
+        for before, after in pairwise(rendition.segments):
+            assert before.start_us + before.duration_us == after.start_us
+            assert before.duration_us == pytest.approx(4_000_000, abs=100_000)
+        assert rendition.codecs.startswith("avc1.")
+    for grid in grids:
+        assert grid == pytest.approx(grids[0], abs=0.0001)
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_every_kind_of_file_becomes_playable(case: str, tmp_path: Path) -> None:
+    recipe, qualities = CASES[case]
+    made = await convert(make_clip(**recipe), tmp_path)
+    assert made.qualities("hls_video") == qualities
+    assert made.qualities("hls_audio") == (["a"] if recipe.get("acodec", "aac") else [])
+    assert made.qualities("mp4") == ["1", "2"]
+    check(made)
+
+
+async def test_a_turned_picture_stands_upright(tmp_path: Path) -> None:
+    made = await convert(make_clip(container="mov", rotation=90), tmp_path)
+    assert {(it.width, it.height) for it in made.of("hls_video") + made.of("mp4")} == {(180, 320)}
+
+
+async def test_nothing_is_written_but_what_is_told(tmp_path: Path) -> None:
+    made = await convert(make_clip(), tmp_path)
+    told = {it.path for it in made.renditions} | {it.path for one in made.renditions for it in one.segments}
+    assert {str(path) for path in tmp_path.rglob("*") if path.is_file()} == told
+
+
+async def test_sixty_frames_stay_sixty_above_and_become_thirty_below(tmp_path: Path) -> None:
+    made = await convert(make_clip(size="1280x720", fps=60, duration=4.2, acodec=None, pattern="sync"), tmp_path)
+    rates = {it.quality: it.frame_rate for it in made.of("hls_video")}
+    assert rates == {"96": 30, "1": 30, "2": 30, "3": 30, "4": 60}
+    check(made)
+
+
+@pytest.mark.parametrize("container", ["mp4", "flv"])
+async def test_picture_and_sound_keep_in_step(container: str, tmp_path: Path) -> None:
+    made = await convert(make_clip(container, pattern="sync", duration=5.0), tmp_path)
+    for picture, sound in (
+        (whole(made.of("hls_video", "96")[0]), whole(made.of("hls_audio")[0])),
+        (whole(made.of("mp4", "1")[0]), whole(made.of("mp4", "1")[0])),
+    ):
+        seen, heard = flashes(picture), beeps(sound)
+        assert len(seen) == len(heard) == 5
+        assert heard == pytest.approx(seen, abs=0.02)
+
+
+async def test_sound_that_begins_late_stays_late(tmp_path: Path) -> None:
+    made = await convert(make_clip(pattern="sync", duration=3.0, sound_delay=0.5), tmp_path)
+    heard = beeps(whole(made.of("hls_audio")[0]))
+    seen = flashes(whole(made.of("hls_video")[0]))
+    assert [late - early for early, late in zip(seen, heard, strict=True)] == pytest.approx([0.5] * 3, abs=0.02)
+
+
+async def test_the_shorter_track_is_filled_up(tmp_path: Path) -> None:
+    longer_sound = await convert(make_clip(duration=1.0, sound_duration=3.0), tmp_path)
+    assert longer_sound.of("hls_video")[0].duration_ms == pytest.approx(3000, abs=100)
+    other = tmp_path / "other"
+    other.mkdir()
+    longer_picture = await convert(make_clip(duration=3.0, sound_duration=1.0), other)
+    assert longer_picture.of("hls_audio")[0].duration_ms == pytest.approx(3000, abs=50)
+
+
+async def test_the_default_sound_track_is_the_one_that_is_heard(tmp_path: Path) -> None:
+    made = await convert(make_clip(sound_tracks=2, container="mkv"), tmp_path)
+    assert made.info.main_audio is not None
+    assert (made.info.main_audio.language, len(made.info.audio)) == ("zho", 2)
+    assert pitch(whole(made.of("hls_audio")[0])) == pytest.approx(880, abs=20)
+
+
+def pitch(path: Path) -> float:
+    """Pitch of the left channel of a pure tone, by counting its passages through zero."""
+    crossings, count, last = 0, 0, 0.0
+    with av.open(str(path)) as container:
+        rate = container.streams.audio[0].rate
+        for frame in list(container.decode(audio=0))[10:40]:
+            samples = memoryview(bytes(frame.planes[0])).cast("f")[: frame.samples]
+            for sample in samples:
+                crossings += last < 0 <= sample
+                last = sample
+            count += len(samples)
+    return crossings * rate / count
+
+
+async def test_place_and_device_are_not_passed_on(tmp_path: Path) -> None:
+    tags = ["location=+48.2+016.4/", "com.apple.quicktime.make=Secret", "title=Secret", "comment=Secret"]
+    source = make_clip("mov", metadata=tags, extra=["-movflags", "use_metadata_tags"])
+    assert b"Secret" in source.read_bytes()
+    made = await convert(source, tmp_path)
+    for rendition in made.renditions:
+        content = whole(rendition).read_bytes()
+        assert b"Secret" not in content
+        assert b"48.2" not in content
+
+
+async def test_busy_pictures_keep_the_limits_of_the_mp4_files(tmp_path: Path) -> None:
+    made = await convert(make_clip(pattern="noise", size="640x360", duration=1.0), tmp_path)
+    for rendition in made.of("mp4"):
+        assert rendition.average_bandwidth <= MP4_LIMIT[rendition.quality]
+    for rendition in made.of("hls_video"):
+        assert_decodes(whole(rendition))
+
+
+async def test_playlists_of_the_segments_play(tmp_path: Path) -> None:
+    made = await convert(make_clip(duration=5.0), tmp_path)
+    for rendition in made.of("hls_video") + made.of("hls_audio"):
+        assert_decodes(write_playlist(rendition))
+
+
+async def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ScratchFull):
+        await convert(make_clip(), tmp_path, Settings(min_free=1 << 60))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_two_conversions_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    one, two = await asyncio.gather(*(convert(make_clip(), folder, SETTINGS) for folder in folders))
+    assert [it.duration_ms for it in one.renditions] == [it.duration_ms for it in two.renditions]
+    for rendition in (*one.renditions, *two.renditions):
+        assert_decodes(whole(rendition))
