@@ -44,6 +44,7 @@ _STATUS: dict[type[DomainError], int] = {
     Unavailable: 503,
 }
 _TOP = re.compile(r"(?P<quality>[a-z0-9]{1,8})\.(?P<form>m3u8|mp4)|(?P<picture>original|img|thumbnail)\.jpg")
+_SLUG = re.compile(r"[A-Za-z0-9]{1,64}")
 _HLS = re.compile(r"hls/(?P<quality>[a-z0-9]{1,8})-(?P<mark>[0-9a-f]{8})(?:\.m3u8|/(?P<part>init\.mp4|\d{5,9}\.m4s))")
 _GONE = "This medium is not available: the work is not published, or has no such rendition."
 _AWAY = "The media can't be read for the moment; try again in a few seconds."
@@ -196,7 +197,7 @@ class Delivery:
         return _playlist_response(media_playlist(rendition, segments, f"{name}/"))
 
     async def _picture(self, slug: str, kind: str, *, review: bool) -> Response:
-        if kind not in PICTURE_KINDS:
+        if kind not in PICTURE_KINDS or not _SLUG.fullmatch(slug):
             raise MediaGone(_GONE)
         found = await self._repository.picture(slug, kind, review=review)
         if found is None:
