@@ -50,7 +50,7 @@ def test_a_published_work_is_shown_with_all_that_is_known_of_it(site: Site) -> N
         "0:12",
     ):
         assert shown in page.text
-    assert f'<meta property="og:image" content="/w/{SLUG}/picture">' in page.text
+    assert f'<meta property="og:image" content="/media/picture/{SLUG}/img.jpg">' in page.text
     assert '<meta property="og:title" content="A walk by the lake">' in page.text
 
 
@@ -95,16 +95,6 @@ def test_each_play_gets_a_fresh_address(site: Site) -> None:
 
 def test_opening_the_page_gives_no_address_that_would_count_as_a_play(site: Site) -> None:
     assert "master.m3u8" not in get(site, f"/w/{SLUG}").text
-
-
-def test_the_picture_for_link_previews_has_an_address_that_lasts(site: Site) -> None:
-    answer = get(site, f"/w/{SLUG}/picture")
-    assert answer.status_code == 307
-    assert answer.headers["location"].endswith("/img.jpg")
-    site.works.add(work(pictures=[]))
-    assert get(site, f"/w/{SLUG}/picture").status_code == 404
-    site.works.add(work(state="refused"))
-    assert get(site, f"/w/{SLUG}/picture").status_code == 404
 
 
 # --- languages --------------------------------------------------------------------------------------------------------

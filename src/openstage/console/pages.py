@@ -100,19 +100,6 @@ class Pages:
             return _private({"stage": stage, "master": self._addresses.master(work.slug)})
         return _private({"stage": stage, "state": work.state, "percent": round(work.percent)}, _STATUS[stage])
 
-    async def picture(self, request: Request) -> Response:
-        """Lead to the work's picture: an address that lasts, for link previews."""
-        try:
-            work = await self._works.by_slug(request.path_params["slug"])
-        except UnknownWork:
-            return self._renderer.page(request, "missing.html", {}, status=404)
-        kind = _best_picture(work)
-        if not work.visible or kind is None:
-            return self._renderer.page(request, "missing.html", {}, status=404)
-        # Shorter than the signed address lives, so that a cached answer never leads to a dead one.
-        caching = f"public, max-age={self._settings.address_lifetime // 2}"
-        return RedirectResponse(self._addresses.picture(work.slug, kind), headers={"Cache-Control": caching})
-
     async def documents(self, request: Request) -> Response:
         """List the documents."""
         return self._renderer.page(request, "documents.html", {"documents": self._documents.contents})

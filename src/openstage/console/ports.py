@@ -28,14 +28,14 @@ class PageWorks(Protocol):
 
 
 class PageAddresses(Protocol):
-    """Making addresses. Those of media are signed and expire (`Settings.address_lifetime`); those of pages last."""
+    """Making addresses. Those of media are signed and expire (`Settings.address_lifetime`); the others last."""
 
     def master(self, slug: str) -> str:
         """Return a fresh address of the HLS playlist that lists every rendition."""
         ...
 
     def picture(self, slug: str, kind: PictureKind) -> str:
-        """Return a fresh address of a picture."""
+        """Return the address of a picture."""
         ...
 
     def page(self, slug: str) -> str:

@@ -61,7 +61,7 @@ class Renderer:
             "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
             "Content-Language": language.code,
             "Vary": "Accept-Language, Cookie",
-            # Signed addresses are on the pages: a copy is asked about before it is shown again.
+            # What is shown may be taken down: a copy is asked about before it is shown again.
             "Cache-Control": "private, no-cache",
         }
         if not framed:

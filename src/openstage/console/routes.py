@@ -36,7 +36,6 @@ class Console:
             Route("/", pages.home),
             Route("/w/{slug}", pages.watch),
             Route("/w/{slug}/play", pages.play),
-            Route("/w/{slug}/picture", pages.picture),
             Route("/e/{slug}", pages.embed),
             Route("/docs", pages.documents),
             Route("/docs/{name:path}", pages.document),

@@ -126,7 +126,7 @@ export class Player {
     video.addEventListener("volumechange", () => {
       if (!root.dataset.autoplay) remember({ volume: video.volume, muted: video.muted });
     });
-    // A picture whose address has expired is no reason for a broken-image sign.
+    // A picture that can't be had is no reason for a broken-image sign.
     root.querySelector("[data-poster]")?.addEventListener("error", (event) => (event.target as Element).remove());
     part(root, "retry").addEventListener("click", () => {
       this.started = false;
