@@ -1,37 +1,43 @@
 """`openstage serve`: the server, its worker and the embedded database, in the foreground."""
 
-import contextlib
-import json
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from openstage.cli.output import print_json
+from openstage.identity.models import AppCredentials
 from openstage.observability import logs
+from openstage.server.first_app import FILE, ask_beside
 from openstage.server.supervise import Supervisor
 from openstage.settings import Settings, load
 
 app = typer.Typer()
 
 LINES = """\
-Paste these lines into a terminal; the first one names the video to upload (here up to {piece} in one piece):
+To upload a video, paste this into a terminal with another file's name in its first line (up to {piece} at once):
 
   file=video.mp4
-  token=$(curl -s {api}/api/iqiyi/authorize -G -d client_id={client_id} -d client_secret={client_secret} \
-| sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+  api={api}
+  upload={upload}
   size=$(stat -c %s "$file")
-  file_id=$(curl -s {upload}/openupload -H "access_token: $token" -H "filetype: ${{file##*.}}" -H "filesize: $size" \
-| sed 's/.*"file_id":"\\([^"]*\\)".*/\\1/')
-  curl -X POST -T "$file" {upload}/upload -H "file_id: $file_id" -H "file_size: $size" -H "range: 0-$((size - 1))"; echo
-  curl -s {api}/api/file/info -G --data-urlencode "file_name=${{file##*/}}" -d description=First \
--d access_token=$token -d file_id=$file_id; echo
-  curl -s {upload}/uploadfinish -H "access_token: $token" -H "file_id: $file_id"; echo
-  curl -s {api}/api/file/fullStatus -G -d access_token=$token -d file_id=$file_id; echo    # again until A00000
+  token=$(curl -s "$api/api/iqiyi/authorize?client_id={client_id}&client_secret={client_secret}" |
+    grep -o '"access_token": *"[^"]*' | cut -d'"' -f4)
+  file_id=$(curl -s "$upload/openupload?access_token=$token&filetype=${{file##*.}}&filesize=$size" |
+    grep -o '"file_id": *"[^"]*' | cut -d'"' -f4)
+  curl -w '\\n' -X POST -T "$file" "$upload/upload" \\
+    -H "file_id: $file_id" -H "file_size: $size" -H "range: 0-$((size - 1))"
+  curl -sw '\\n' -G "$api/api/file/info?access_token=$token&file_id=$file_id&description=First" \\
+    --data-urlencode "file_name=${{file##*/}}"
+  curl -sw '\\n' "$upload/uploadfinish?access_token=$token&file_id=$file_id"
+
+and to ask for its status, again and again until it has addresses to play:
+
+  curl -sw '\\n' "$api/api/file/fullStatus?access_token=$token&file_id=$file_id"
 """
 
 
@@ -47,39 +53,29 @@ def serve(
     settings = load()
     logs.configure(form=settings.log_format, level=settings.log_level)
 
-    def while_starting(environment: dict[str, str]) -> Callable[[], None]:
-        # Beside the web server while that loads, so that it costs no time.
-        helper = _start_helper(environment) if first_app else None
-        listening = settings.model_copy(update={"listen": environment["OPENSTAGE_LISTEN"]})
-        return lambda: _announce(listening, _credentials(helper), asked=first_app, as_json=as_json)
+    def while_starting(running: Settings) -> Callable[[], None]:
+        credentials = ask_beside(running) if first_app else lambda: None
+        return lambda: _announce(running, credentials(), asked=first_app, as_json=as_json)
 
     Supervisor(settings, target=target).run(while_starting)
 
 
-def _start_helper(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "openstage.server.first_app"]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-
-
-def _credentials(helper: "subprocess.Popen[bytes] | None") -> dict[str, str] | None:
-    if helper is None:
-        return None
-    output, _ = helper.communicate(timeout=60)
-    with contextlib.suppress(ValueError):
-        found: dict[str, str] | None = json.loads(output)
-        return found
-    return None
-
-
-def _announce(settings: Settings, credentials: dict[str, str] | None, *, asked: bool, as_json: bool) -> None:
+def _announce(settings: Settings, credentials: AppCredentials | None, *, asked: bool, as_json: bool) -> None:
     if as_json:
-        print_json({"url": settings.base(), "pid": os.getpid(), "data": settings.folder, **(credentials or {})})
+        print_json(
+            {
+                "url": settings.base(),
+                "pid": os.getpid(),
+                "data": settings.folder,
+                **(asdict(credentials) if credentials else {}),
+            }
+        )
     else:
         typer.echo(message(settings, credentials, asked=asked))
     sys.stdout.flush()
 
 
-def message(settings: Settings, credentials: dict[str, str] | None, *, asked: bool) -> str:
+def message(settings: Settings, credentials: AppCredentials | None, *, asked: bool) -> str:
     """What a person reads when the server is ready.
 
     Args:
@@ -91,13 +87,13 @@ def message(settings: Settings, credentials: dict[str, str] | None, *, asked: bo
     parts = [f"\nOpenstage runs at {settings.base()}/  (Ctrl-C ends it; data in {settings.folder})\n"]
     if credentials:
         parts.append(
-            f"  client_id      {credentials['client_id']}\n"
-            f"  client_secret  {credentials['client_secret']}\n"
-            f"  (kept in {settings.folder / 'first-app.json'}, which only you can read; delete it when it has served)\n"
+            f"  client_id      {credentials.client_id}\n"
+            f"  client_secret  {credentials.client_secret}\n"
+            f"  (kept in {settings.folder / FILE}, which only you can read; delete it when it has served)\n"
         )
         piece = f"{settings.max_piece // 1024**2} MiB"
         where = {"api": shlex.quote(settings.base("api")), "upload": shlex.quote(settings.base("upload"))}
-        parts.append(LINES.format(piece=piece, **where, **credentials))
+        parts.append(LINES.format(piece=piece, **where, **asdict(credentials)))
     elif asked:
         parts.append(
             "There are apps already. Their ids: openstage app list; a new secret for one of them:\n"

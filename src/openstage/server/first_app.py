@@ -1,27 +1,54 @@
-"""A first app for a newcomer. Run as `python -m openstage.server.first_app`; prints JSON.
+"""A first app for a newcomer.
 
 On a server without apps it makes one and keeps its credentials in `<data>/first-app.json`, readable by the owner alone,
-so that every start can print lines that work. A process of its own, beside the web server while that loads: the
-supervisor needs none of what is imported here.
+so that every start can print lines that work.
 """
 
 import asyncio
 import contextlib
 import json
+import multiprocessing
 import os
-import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-from openstage.database.engine import Database
-from openstage.identity.apps import Apps
-from openstage.identity.errors import BadClient
-from openstage.identity.keys import Keys
 from openstage.identity.models import AppCredentials
-from openstage.settings import Settings, load
+from openstage.settings import Settings
 
 FILE = "first-app.json"
 NAME = "First app"
+
+
+def ask_beside(settings: Settings) -> Callable[[], AppCredentials | None]:
+    """Begin to look for the first app in a process beside this one, which must have no threads.
+
+    The supervisor lives long and needs none of what that loads.
+
+    Returns:
+        A function that waits for the answer: `first_app`'s, None also if it failed.
+
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(settings, sender), daemon=True)
+    process.start()
+    sender.close()
+
+    def result() -> AppCredentials | None:
+        found = None
+        with contextlib.suppress(EOFError):
+            found = receiver.recv()
+        process.join()
+        receiver.close()
+        return found
+
+    return result
+
+
+def _answer(settings: Settings, sender: Connection) -> None:
+    sender.send(asyncio.run(first_app(settings)))
 
 
 async def first_app(settings: Settings) -> AppCredentials | None:
@@ -31,6 +58,12 @@ async def first_app(settings: Settings) -> AppCredentials | None:
         None if there are apps but no credentials that work: they were made otherwise, or the secret was rotated.
 
     """
+    # Loaded in the process beside, not in the supervisor.
+    from openstage.database.engine import Database  # noqa: PLC0415
+    from openstage.identity.apps import Apps  # noqa: PLC0415
+    from openstage.identity.errors import BadClient  # noqa: PLC0415
+    from openstage.identity.keys import Keys  # noqa: PLC0415
+
     file = settings.folder / FILE
     async with Database(settings.database_url, largest=1) as database:
         apps = Apps(database, settings, Keys.load(settings.folder))
@@ -61,8 +94,3 @@ def _write(file: Path, credentials: AppCredentials) -> None:
         out.flush()
         os.fsync(out.fileno())
     draft.replace(file)
-
-
-if __name__ == "__main__":
-    result = asyncio.run(first_app(load()))
-    sys.stdout.write(json.dumps(asdict(result) if result else None) + "\n")

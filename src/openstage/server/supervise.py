@@ -53,12 +53,12 @@ class Supervisor:
         self._wake = threading.Event()
         self._endings = 0
 
-    def run(self, while_starting: Callable[[dict[str, str]], Callable[[], None]] | None = None) -> None:
+    def run(self, while_starting: Callable[[Settings], Callable[[], None]] | None = None) -> None:
         """Start everything, keep it running, and end it when a signal says so.
 
         Args:
-            while_starting: called with the children's environment once the database is ready; what it returns is
-                called when the server answers.
+            while_starting: called with the settings that the children get (the database's address and the real port
+                among them) once the database is ready; what it returns is called when the server answers.
 
         Raises:
             DomainError: something can't work (the folder is in use, the address taken, the schema newer, …); what
@@ -70,12 +70,19 @@ class Supervisor:
         place.own("serve", embedded=not self._settings.database_url)
         try:
             self._listen_to_signals()
-            environment = self._environment()
-            environment["OPENSTAGE_DATABASE_URL"] = self._start_database()
-            self._start_children(environment)
-            announce = while_starting(environment) if while_starting else None
-            if self._wait_until_ready(environment["OPENSTAGE_LISTEN"]) and announce:
-                announce()
+            listen = self._free_address()
+            running = self._settings.model_copy(
+                update={"data": self._settings.folder, "listen": listen, "database_url": self._start_database()}
+            )
+            web, *others = self._children = self._make_children(running)
+            web.start()
+            announce = while_starting(running) if while_starting else None
+            if self._wait_until_ready(web, running):
+                # Only now: what they load would slow down what somebody is waiting for.
+                for child in others:
+                    child.start()
+                if announce:
+                    announce()
             self._keep_running()
         finally:
             self._end()
@@ -84,13 +91,9 @@ class Supervisor:
                 signal.signal(number, handler)
 
     # --- starting ---------------------------------------------------------------------------------------------
-    def _environment(self) -> dict[str, str]:
-        port = free_address(self._settings.host, self._settings.port)
+    def _free_address(self) -> str:
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return os.environ | {
-            "OPENSTAGE_DATA": str(self._settings.folder),
-            "OPENSTAGE_LISTEN": f"{host}:{port}",
-        }
+        return f"{host}:{free_address(self._settings.host, self._settings.port)}"
 
     def _start_database(self) -> str:
         address = self._settings.database_url
@@ -102,23 +105,23 @@ class Supervisor:
             _logger.info("The database's schema is up to date.", applied=applied)
         return address
 
-    def _start_children(self, environment: dict[str, str]) -> None:
-        self._children = [
-            Child("web server", [sys.executable, "-m", "openstage.server.web", self._target], environment)
-        ]
-        if self._settings.worker:
-            command = [sys.executable, "-m", "openstage.cli", "worker"]
-            self._children.append(Child("worker", command, environment))
-        for child in self._children:
-            child.start()
+    def _make_children(self, running: Settings) -> list[Child]:
+        environment = os.environ | {
+            "OPENSTAGE_DATA": str(running.data),
+            "OPENSTAGE_LISTEN": running.listen,
+            "OPENSTAGE_DATABASE_URL": running.database_url,
+        }
+        children = [Child("web server", [sys.executable, "-m", "openstage.server.web", self._target], environment)]
+        if running.worker:
+            children.append(Child("worker", [sys.executable, "-m", "openstage.cli", "worker"], environment))
+        return children
 
-    def _wait_until_ready(self, listen: str) -> bool:
+    def _wait_until_ready(self, web: Child, running: Settings) -> bool:
         deadline = time.monotonic() + START_WITHIN
         while not self._ending():
-            if answers(listen):
+            if answers(running.host, running.port):
                 return True
-            status = self._children[0].ended()
-            if status is not None:
+            if (status := web.ended()) is not None:
                 raise ServerNotStarted(f"The web server ended before it was ready ({describe_status(status)}).")
             if time.monotonic() > deadline:
                 raise ServerNotStarted(f"The web server did not answer within {START_WITHIN:.0f} s.")
@@ -201,11 +204,10 @@ def free_address(host: str, port: int) -> int:
         ) from error
 
 
-def answers(listen: str) -> bool:
-    """Whether an HTTP server answers on an address (`host:port`; an address for all interfaces is asked locally)."""
-    host, _, port = listen.rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104 -- nothing is bound here
-    connection = http.client.HTTPConnection(host, int(port), timeout=2)
+def answers(host: str, port: int) -> bool:
+    """Whether an HTTP server answers; one that listens on all interfaces is asked on this machine's own."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- nothing is bound here
+    connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", "/healthz")
         connection.getresponse()

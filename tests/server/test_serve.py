@@ -1,0 +1,229 @@
+"""The process tree of `openstage serve`: it starts, restarts what dies, refuses clearly, and leaves nothing behind."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from tests.support.fixtures import make_clip
+from tests.support.processes import alive, descendants, working_in
+from tests.support.serve import COMMAND, Serving, environment, run, serve
+from tests.support.waiting import wait_for
+
+TRIVIAL = ("--target", "tests.server.trivial:create")
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that has been served once."""
+    data = tmp_path_factory.mktemp("served") / "data"
+    with serve(data, *TRIVIAL, worker="false"):
+        pass
+    return data
+
+
+@pytest.fixture
+def data(tmp_path: Path, made_once: Path) -> Iterator[Path]:
+    """A data folder that has been served before, to be served again; no process of it may be left."""
+    folder = tmp_path / "my data 数据"
+    subprocess.run(["cp", "-a", made_once, folder], check=True)
+    yield folder
+    assert working_in(folder) == []
+
+
+def database_pid(served: Serving) -> int:
+    return next(pid for pid in descendants(served.pid) if psutil.Process(pid).name() == "postgres")
+
+
+def answer(served: Serving) -> tuple[int, str]:
+    """Process id of the application and the address of its database; from a connection of its own."""
+    pid, address = httpx.get(served.url, timeout=10).text.split(" ", 1)
+    return int(pid), address
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything_within_seconds(data: Path, number: signal.Signals) -> None:
+    with serve(data, *TRIVIAL, worker="false") as served:
+        assert len(served.tree()) > 5
+        assert served.end(number) == 0
+    assert "Traceback" not in served.log.read_text()
+
+
+def test_a_signal_ends_it_though_a_client_holds_on(data: Path) -> None:
+    with serve(data, *TRIVIAL, worker="false") as served, httpx.stream("GET", f"{served.url}/slow") as response:
+        assert next(response.iter_raw()) == b"."
+        served.end(within=15)
+
+
+def test_killing_the_supervisor_takes_everything_with_it(data: Path) -> None:
+    with serve(data, *TRIVIAL) as served:
+        wait_for(lambda: len(served.tree()) > 7, what="the worker")
+        assert served.end(signal.SIGKILL) == -signal.SIGKILL
+    with serve(data, *TRIVIAL, worker="false") as again:
+        assert answer(again)
+
+
+def test_the_application_is_started_again_if_it_is_killed(data: Path) -> None:
+    with serve(data, *TRIVIAL, worker="false") as served:
+        first, _ = answer(served)
+        os.kill(first, signal.SIGKILL)
+
+        def another() -> bool:
+            with contextlib.suppress(httpx.HTTPError):
+                return answer(served)[0] != first
+            return False
+
+        wait_for(another, what="another process of the application")
+
+
+def test_granians_own_process_is_started_again_and_takes_its_worker_along(data: Path) -> None:
+    with serve(data, *TRIVIAL, worker="false") as served:
+        first, _ = answer(served)
+        parent = psutil.Process(first).ppid()
+        assert parent != served.pid
+        os.kill(parent, signal.SIGKILL)
+        wait_for(lambda: not alive(first), what="the end of its worker")
+
+        def another() -> bool:
+            with contextlib.suppress(httpx.HTTPError):
+                return answer(served)[0] != first
+            return False
+
+        wait_for(another, what="another web server")
+        assert "The web server ended (killed by SIGKILL)" in served.log.read_text()
+
+
+def test_the_database_is_started_again_where_it_was(data: Path) -> None:
+    with serve(data, *TRIVIAL, worker="false") as served:
+        _, address = answer(served)
+        first = database_pid(served)
+        os.kill(first, signal.SIGKILL)
+
+        def back() -> bool:
+            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(address) as connection:
+                return connection.execute("select 1").fetchone() == (1,) and database_pid(served) != first
+            return False
+
+        wait_for(back, what="the database")
+
+
+def test_a_second_server_on_the_folder_says_whose_it_is_and_harms_nothing(data: Path) -> None:
+    with serve(data, *TRIVIAL, worker="false") as served:
+        second = run(data, "serve")
+        assert second.returncode == 1
+        assert f"in use by openstage serve (pid {served.pid}, since 20" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert answer(served)
+
+
+def test_a_taken_port_is_said_in_one_line(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        result = run(data, "serve", listen=f"127.0.0.1:{port}")
+    assert result.returncode == 1
+    assert result.stderr.strip() == (
+        f"openstage: Can't listen on 127.0.0.1:{port}: Address already in use. "
+        "Choose another address with OPENSTAGE_LISTEN."
+    )
+
+
+def test_an_address_of_another_machine_is_said_in_one_line(data: Path) -> None:
+    result = run(data, "serve", listen="192.0.2.1:8080")
+    assert result.returncode == 1
+    assert "Can't listen on 192.0.2.1:8080" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_that_can_not_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(tmp_path / "file" / "data", "serve")
+    assert result.returncode == 1
+    assert "OPENSTAGE_DATA" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_newer_schema_is_refused_at_the_start(data: Path) -> None:
+    with serve(data, *TRIVIAL, worker="false") as served, psycopg.connect(answer(served)[1]) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    result = run(data, "serve")
+    assert result.returncode == 1
+    assert "9999" in result.stderr
+    assert "newer" in result.stderr
+
+
+def test_an_application_that_can_not_start_ends_the_server(data: Path) -> None:
+    result = run(data, "serve", "--target", "tests.server.trivial:broken", worker="false")
+    assert result.returncode == 1
+    assert "The web server ended before it was ready" in result.stderr
+
+
+def test_commands_work_beside_a_server_and_without_one(data: Path) -> None:
+    alone = run(data, "app", "create", "--name", "alone", "--json")
+    assert alone.returncode == 0, alone.stderr
+    with serve(data, *TRIVIAL, worker="false"):
+        beside = run(data, "app", "list", "--json")
+        assert beside.returncode == 0, beside.stderr
+        assert [app["name"] for app in json.loads(beside.stdout)] == ["alone"]
+
+
+def test_migrate_says_what_there_is(data: Path) -> None:
+    result = run(data, "migrate", "--check", "--json")
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    assert said["schema"] == said["newest"]
+
+
+# --- the first app ----------------------------------------------------------------------------------------------
+def test_the_first_app_is_made_once_and_told_at_each_start(data: Path) -> None:
+    with serve(data, *TRIVIAL, "--first-app", worker="false") as served:
+        first = served.announced
+    assert len(first["client_id"]) == len(first["client_secret"]) == 32
+    assert (data / "first-app.json").stat().st_mode & 0o777 == 0o600
+    with serve(data, *TRIVIAL, "--first-app", worker="false") as served:
+        assert served.announced["client_secret"] == first["client_secret"]
+    rotated = run(data, "app", "rotate-secret", first["client_id"], "--json", secret_grace="0")
+    assert rotated.returncode == 0, rotated.stderr
+    with serve(data, *TRIVIAL, "--first-app", worker="false") as served:
+        assert "client_id" not in served.announced  # what is kept no longer works, and there is an app
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_printed_lines_upload_a_file_and_ask_for_its_status(data: Path, tmp_path: Path) -> None:
+    video = tmp_path / "我的 'video' & more.mp4"
+    shutil.copy(make_clip(), video)
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--first-app"],
+        env=environment(data),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    )
+    served = Serving(process, tmp_path / "log")
+    try:
+        assert process.stdout is not None
+        printed: list[str] = []
+        while not printed or "fullStatus" not in printed[-1]:
+            printed.append(process.stdout.readline())
+            assert printed[-1], "".join(printed)
+        lines = [line for line in printed if line.startswith("  ")]
+        script = "".join(lines[lines.index("  file=video.mp4\n") + 1 :])
+        result = subprocess.run(
+            ["bash", "-c", "file=$1\n" + script, "bash", str(video)], capture_output=True, text=True, check=True
+        )
+        replies = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [reply["code"] for reply in replies[:3]] == ["A00000"] * 3
+        assert replies[3]["code"] in {"A00000", "A00001"}
+    finally:
+        served.end()
+        process.stdout and process.stdout.close()
