@@ -3,48 +3,15 @@
 import hashlib
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import httpx
 import m3u8
 import pytest
 
 from tests.support.fixtures import ffmpeg, make_clip
 from tests.support.openstage_server import OpenstageServer
+from tests.support.video_session import PUBLISH_SECONDS, Session
 from tests.support.waiting import wait_for
-
-PUBLISH_SECONDS = 120
-
-
-class Session:
-    """A client that has authorised itself."""
-
-    def __init__(self, server: OpenstageServer) -> None:
-        self.server = server
-        self.http = httpx.Client(base_url=server.address, timeout=60)
-        credentials = server.create_app()
-        reply = self.http.get(
-            "/api/iqiyi/authorize",
-            params={"client_id": credentials["client_id"], "client_secret": credentials["client_secret"]},
-        )
-        self.token: str = reply.json()["data"]["access_token"]
-
-    def call(self, path: str, **parameters: str) -> Any:
-        return self.http.get(path, params={"access_token": self.token, **parameters}).json()
-
-    def describe(self, file_id: str) -> None:
-        assert self.call("/api/file/info", file_id=file_id, file_name="A clip", description="d")["code"] == "A00000"
-
-    def published(self, file_id: str) -> Any:
-        """Wait until the video plays; returns `data` of its status."""
-
-        def look() -> Any:
-            reply = self.call("/api/file/fullStatus", file_id=file_id)
-            assert reply["code"] in {"A00000", "A00001"}, reply
-            return reply["data"] if reply["code"] == "A00000" else None
-
-        return wait_for(look, within=PUBLISH_SECONDS, what="publication", every=0.1)
 
 
 def with_headers_and_multipart(session: Session, content: bytes) -> str:
@@ -128,9 +95,8 @@ def with_everything_as_multipart_fields(session: Session, content: bytes) -> str
     [with_headers_and_multipart, with_raw_bodies_and_exclusive_ends, with_everything_as_multipart_fields],
 )
 def test_what_is_uploaded_plays(
-    openstage: OpenstageServer, upload: Callable[[Session, bytes], str], tmp_path: Path
+    openstage: OpenstageServer, session: Session, upload: Callable[[Session, bytes], str]
 ) -> None:
-    session = Session(openstage)
     content = make_clip("mp4", size="640x360", duration=3).read_bytes()
     file_id = upload(session, content)
     data = session.published(file_id)
@@ -153,8 +119,7 @@ def test_what_is_uploaded_plays(
     assert original.read_bytes() == content
 
 
-def test_what_isnt_a_video_fails_with_a_reason(openstage: OpenstageServer) -> None:
-    session = Session(openstage)
+def test_what_isnt_a_video_fails_with_a_reason(session: Session) -> None:
     file_id = with_everything_as_multipart_fields(session, b"Dear diary, today I was no video.\n" * 100)
 
     def failed() -> Any:
@@ -166,12 +131,12 @@ def test_what_isnt_a_video_fails_with_a_reason(openstage: OpenstageServer) -> No
     assert session.call("/api/file/count")["data"]["count"] == 0
 
 
-def test_an_expired_or_altered_address_is_refused(openstage: OpenstageServer) -> None:
-    session = Session(openstage)
+def test_an_expired_or_altered_address_is_refused(session: Session) -> None:
     content = make_clip("mp4", size="320x180", duration=1).read_bytes()
     address = session.published(with_headers_and_multipart(session, content))["urllist"]["mp4"]["1"]
     assert session.http.get(address, params={"ip": "1.2.3.4", "cb": "x"}).status_code == 200
-    head, token, rest = address.partition("/media/")[0], *address.partition("/media/")[2].split("/", 1)
+    head, _, tail = address.partition("/media/")
+    token, _, rest = tail.partition("/")
     altered = f"{head}/media/{token[:-1]}{'A' if token[-1] != 'A' else 'B'}/{rest}"
     reply = session.http.get(altered)
     assert reply.status_code == 403

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from tests.conftest import free_port
-from tests.end_to_end.test_flows import Session
 from tests.support.fixtures import make_clip
 from tests.support.openstage_server import OpenstageServer, running_openstage
+from tests.support.video_session import Session
 from tests.support.waiting import wait_for
 
 PIECE = 100_000
@@ -23,6 +23,12 @@ PIECE = 100_000
 def server(tmp_path: Path) -> Iterator[OpenstageServer]:
     with running_openstage(tmp_path / "data folder", free_port()) as server:
         yield server
+
+
+@pytest.fixture
+def session(server: OpenstageServer) -> Iterator[Session]:
+    with Session(server) as session:
+        yield session
 
 
 def family(server: OpenstageServer) -> list[psutil.Process]:
@@ -38,7 +44,7 @@ def kill_supervisor(server: OpenstageServer) -> None:
     assert {"postgres", "python"} <= {process.name().rstrip("0123456789.") for process in processes}
     server.end(signal.SIGKILL)
     wait_for(
-        lambda: not any(process.is_running() and process.status() != "zombie" for process in processes),
+        lambda: not any(map(lives, processes)),
         within=20,
         what="the end of every process",
     )
@@ -69,8 +75,7 @@ def finish(session: Session, file_id: str) -> Any:
     ).json()
 
 
-def test_a_killed_server_keeps_every_acknowledged_piece(server: OpenstageServer) -> None:
-    session = Session(server)
+def test_a_killed_server_keeps_every_acknowledged_piece(server: OpenstageServer, session: Session) -> None:
     content = make_clip("mp4", size="640x360", duration=4).read_bytes()
     file_id = open_upload(session, content)
     starts = range(0, len(content), PIECE)
@@ -92,8 +97,7 @@ def test_a_killed_server_keeps_every_acknowledged_piece(server: OpenstageServer)
     assert hashlib.sha256(original.read_bytes()).digest() == hashlib.sha256(content).digest()
 
 
-def test_a_publication_goes_on_after_the_server_was_killed(server: OpenstageServer) -> None:
-    session = Session(server)
+def test_a_publication_goes_on_after_the_server_was_killed(server: OpenstageServer, session: Session) -> None:
     content = make_clip("mp4", size="1280x720", duration=8).read_bytes()
     file_id = open_upload(session, content)
     for start in range(0, len(content), PIECE):
@@ -109,8 +113,7 @@ def test_a_publication_goes_on_after_the_server_was_killed(server: OpenstageServ
     assert not list((server.data / "staging").glob(file_id))
 
 
-def test_a_killed_worker_is_replaced_and_its_work_goes_on(server: OpenstageServer) -> None:
-    session = Session(server)
+def test_a_killed_worker_is_replaced_and_its_work_goes_on(server: OpenstageServer, session: Session) -> None:
     content = make_clip("mp4", size="1280x720", duration=8).read_bytes()
     file_id = open_upload(session, content)
     for start in range(0, len(content), PIECE):
@@ -123,13 +126,13 @@ def test_a_killed_worker_is_replaced_and_its_work_goes_on(server: OpenstageServe
     )
     worker = next(process for process in family(server) if "worker" in process.cmdline())
     worker.kill()
-    wait_for(lambda: not encoder.is_running() or encoder.status() == "zombie", within=10, what="the encoder's end")
+    assert encoder is not None
+    wait_for(lambda: not lives(encoder), within=10, what="the encoder's end")
     assert session.published(file_id)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_everything(server: OpenstageServer, number: int) -> None:
-    session = Session(server)
+def test_a_signal_ends_everything(server: OpenstageServer, session: Session, number: int) -> None:
     content = make_clip("mp4", size="1280x720", duration=8).read_bytes()
     file_id = open_upload(session, content)
     for start in range(0, len(content), PIECE):
@@ -138,10 +141,17 @@ def test_a_signal_ends_everything(server: OpenstageServer, number: int) -> None:
     wait_for(lambda: any("ffmpeg" in process.name() for process in family(server)), what="an encoder", every=0.01)
     processes = family(server)
     assert server.end(number) in {0, 128 + number, -number}
-    assert not [process for process in processes if process.is_running() and process.status() != "zombie"]
+    assert not [process for process in processes if lives(process)]
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{server.address}/healthz", timeout=2)
     assert not [path for path in Path("/proc").glob("[0-9]*/cwd") if points_into(path, server.data)]
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def points_into(link: Path, folder: Path) -> bool:

@@ -41,9 +41,9 @@ async def enter_work(
             await connection.execute(
                 """
                 insert into work (file_id, slug, app_id, user_id, state, title, description, reason, file_size,
-                                  duration_ms, described_at, published_at, created_at)
+                                  duration_ms, described_at, pending, published_at, created_at)
                 values (%(file)s, %(slug)s, %(app)s, %(user)s, %(state)s, %(title)s, 'a description', %(reason)s, 1000,
-                        9600, now(), case when %(state)s = 'published' then now() end,
+                        9600, now(), %(state)s = 'publishing', case when %(state)s = 'published' then now() end,
                         now() - make_interval(secs => %(age)s))
                 returning id
                 """,

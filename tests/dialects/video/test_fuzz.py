@@ -107,7 +107,7 @@ MANY = settings(FEW, max_examples=5000)
 def requests(draw: st.DrawFn) -> dict[str, object]:
     values = st.one_of(st.sampled_from(ODD_VALUES), st.text(max_size=50), st.just("GOOD"))
     header_values = st.one_of(
-        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=50),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=50).map(str.strip),
         st.just("GOOD"),
         st.sampled_from(["0-9"]),
     )
