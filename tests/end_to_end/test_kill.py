@@ -98,7 +98,7 @@ def test_a_killed_server_keeps_every_acknowledged_piece(server: OpenstageServer,
 
 
 def test_a_publication_goes_on_after_the_server_was_killed(server: OpenstageServer, session: Session) -> None:
-    content = make_clip("mp4", size="1280x720", duration=8).read_bytes()
+    content = make_clip("mp4", size="640x360", duration=12).read_bytes()
     file_id = open_upload(session, content)
     for start in range(0, len(content), PIECE):
         send(session, file_id, content, start)
@@ -109,12 +109,12 @@ def test_a_publication_goes_on_after_the_server_was_killed(server: OpenstageServ
     server.start()
 
     data = session.published(file_id)
-    assert data["urllist"]["m3u8"].keys() == {"96", "1", "2", "3", "4"}
+    assert data["urllist"]["m3u8"].keys() == {"96", "1", "2"}
     assert not list((server.data / "staging").glob(file_id))
 
 
 def test_a_killed_worker_is_replaced_and_its_work_goes_on(server: OpenstageServer, session: Session) -> None:
-    content = make_clip("mp4", size="1280x720", duration=8).read_bytes()
+    content = make_clip("mp4", size="640x360", duration=12).read_bytes()
     file_id = open_upload(session, content)
     for start in range(0, len(content), PIECE):
         send(session, file_id, content, start)
@@ -133,7 +133,7 @@ def test_a_killed_worker_is_replaced_and_its_work_goes_on(server: OpenstageServe
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything(server: OpenstageServer, session: Session, number: int) -> None:
-    content = make_clip("mp4", size="1280x720", duration=8).read_bytes()
+    content = make_clip("mp4", size="640x360", duration=12).read_bytes()
     file_id = open_upload(session, content)
     for start in range(0, len(content), PIECE):
         send(session, file_id, content, start)
@@ -149,7 +149,7 @@ def test_a_signal_ends_everything(server: OpenstageServer, session: Session, num
 
 def lives(process: psutil.Process) -> bool:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
