@@ -52,7 +52,7 @@ def server_of(process: ServerProcess) -> psutil.Process:
     return max(children, key=lambda child: child.memory_info().rss)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
 async def test_every_acknowledged_piece_outlives_kill_9(
     settings: Settings, token: str, tmp_path: Path, seed: int
 ) -> None:
