@@ -36,17 +36,17 @@ def test_it_builds_at_an_awkward_place_and_only_when_something_changed(tree: Pat
     shutil.copytree(ROOT / build_hook.FRONTEND / "node_modules", tree / build_hook.FRONTEND / "node_modules")
     assert build_hook.build_assets(tree) is True
     assert build_hook.build_assets(tree) is False
-    script = tree / build_hook.FRONTEND / "src" / "home.ts"
+    script = tree / build_hook.FRONTEND / "src" / "main.ts"
     script.write_text(script.read_text() + "console.info('changed');\n")
     before = json.loads((tree / build_hook.BUILT / "manifest.json").read_text())
     assert build_hook.build_assets(tree) is True
     after = json.loads((tree / build_hook.BUILT / "manifest.json").read_text())
-    assert before["home.ts"] != after["home.ts"]
-    assert before["watch.ts"] == after["watch.ts"], "what didn't change stays in the browsers' caches"
+    assert before["main.ts"] != after["main.ts"]
+    assert before["style.css"] == after["style.css"], "what didn't change stays in the browsers' caches"
 
     # A mistake is shown, and leaves what was built before.
     script.write_text("const = 1;\n")
-    with pytest.raises(SystemExit, match=r'home\.ts:1:6[\s\S]*Expected identifier but found "="'):
+    with pytest.raises(SystemExit, match=r'main\.ts:1:6[\s\S]*Expected identifier but found "="'):
         build_hook.build_assets(tree)
     assert (tree / build_hook.BUILT / "manifest.json").is_file()
 

@@ -49,7 +49,7 @@ class Assets:
         self._icon = _Asset("image/svg+xml", {"": (folder / "favicon.svg").read_bytes()})
 
     def address(self, entry: str) -> str:
-        """Return the path of a built entry, such as `watch.ts`."""
+        """Return the path of a built entry, such as `main.ts`."""
         return f"/static/{self._manifest[entry]}"
 
     async def built(self, request: Request) -> Response:

@@ -7,7 +7,7 @@ import zlib from "node:zlib";
 import { build } from "esbuild";
 
 const folder = path.resolve(process.argv[2]);
-const entries = ["home.ts", "watch.ts", "embed.ts", "style.css"];
+const entries = ["main.ts", "style.css"];
 
 const { metafile } = await build({
   absWorkingDir: import.meta.dirname,

@@ -1,5 +1,0 @@
-import { mountPlayers } from "./player/player";
-import { waitForWork } from "./waiting";
-
-mountPlayers();
-waitForWork();

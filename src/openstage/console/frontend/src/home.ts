@@ -1,5 +1,0 @@
-import { bindCopyButtons } from "./copy";
-import { showHealth } from "./health";
-
-bindCopyButtons();
-void showHealth();
