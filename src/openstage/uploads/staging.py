@@ -24,8 +24,16 @@ Buffer = bytes | memoryview
 
 BATCH_BYTES: Final = 1024**2
 """Bytes handed to a thread at once. A piece holds at most two batches in memory: one filling, one being stored."""
+SMALL_BATCH_BYTES: Final = 64 * 1024
+BATCHES_BUDGET: Final = 64 * 1024**2
+"""Bytes that the batches of all pieces in flight may take together: where they are many, each is smaller."""
 BATCH_BUFFERS: Final = 256
 """Most buffers of a batch, however small they are: they cost memory too, and `pwritev` takes 1,024."""
+
+
+def batch_bytes(pieces: int) -> int:
+    """Bytes of a batch while so many pieces are in flight."""
+    return max(SMALL_BATCH_BYTES, min(BATCH_BYTES, BATCHES_BUDGET // (2 * max(pieces, 1))))
 
 
 class StagingFile:
@@ -61,7 +69,7 @@ class StagingFile:
         """
         for buffer in buffers:
             self.md5.update(buffer)
-        with _disk_errors():
+        with disk_errors():
             self._open()
             end = position + sum(map(len, buffers))
             if not any(start < end and stop > position for start, stop in self.received):
@@ -83,7 +91,7 @@ class StagingFile:
             Unavailable: the disk fails.
 
         """
-        with _disk_errors():
+        with disk_errors():
             if self._written:
                 os.fdatasync(self._descriptor)
             if self._written and self._create:
@@ -126,8 +134,14 @@ class StagingFile:
 
 
 @contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Turn what the disk says into what the caller can tell."""
+def disk_errors() -> Iterator[None]:
+    """Turn what the disk says into what the caller can tell.
+
+    Raises:
+        StorageFull: the disk is full.
+        Unavailable: the disk fails.
+
+    """
     try:
         yield
     except OSError as error:
@@ -139,8 +153,9 @@ def _disk_errors() -> Iterator[None]:
 class PieceWriter:
     """Takes a piece as it arrives and stores it in threads, one batch ahead of the network."""
 
-    def __init__(self, pool: ThreadPoolExecutor, staging: StagingFile, lease: Lease) -> None:
-        """Write at the beginning of `lease` into `staging`."""
+    def __init__(self, pool: ThreadPoolExecutor, staging: StagingFile, lease: Lease, *, batch: int) -> None:
+        """Write at the beginning of `lease` into `staging`, in batches of `batch` bytes or a little more."""
+        self._batch_bytes = batch
         self._pool = pool
         self._staging = staging
         self._lease = lease
@@ -169,7 +184,7 @@ class PieceWriter:
             raise BadPiece("The piece is longer than its range.")
         self._batch.append(chunk)
         self._gathered += len(chunk)
-        if self._gathered >= BATCH_BYTES or len(self._batch) >= BATCH_BUFFERS:
+        if self._gathered >= self._batch_bytes or len(self._batch) >= BATCH_BUFFERS:
             await self._flush()
 
     async def finish(self) -> str:
@@ -203,7 +218,11 @@ class PieceWriter:
     def _start(self, work: Callable[[], None]) -> None:
         self._lease.begin_work()
         loop = asyncio.get_running_loop()
-        self._job = self._pool.submit(work)
+        try:
+            self._job = self._pool.submit(work)
+        except RuntimeError as error:
+            self._lease.end_work()
+            raise Unavailable("The server is shutting down; send the piece again in a moment.") from error
         self._job.add_done_callback(lambda _: _call_soon(loop, self._ended))
 
     def _ended(self) -> None:

@@ -1,6 +1,7 @@
 """Bodies of uploads as they arrive: told apart by content, cut into parts, never held whole in memory."""
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,9 +16,9 @@ from openstage.dialects.video.multipart import (
     PartEnd,
     declared_boundary,
 )
+from openstage.storage.space import require_space
 from openstage.uploads.errors import BadPiece, SenderSilent
-
-Buffer = bytes | memoryview
+from openstage.uploads.staging import Buffer, disk_errors
 
 SNIFFED: Final = 512
 """Bytes that tell a multipart body from a raw one."""
@@ -178,9 +179,11 @@ class Spool:
     It has no name on the disk, so nothing of it outlives the request, whatever happens.
     """
 
-    def __init__(self, folder: Path, limit: int) -> None:
+    def __init__(self, folder: Path, *, limit: int, reserve: int) -> None:
+        """Prepare a spool in `folder` for `limit` bytes at most, that leaves `reserve` bytes of the disk free."""
         self._folder = folder
         self._limit = limit
+        self._reserve = reserve
         self._file: IO[bytes] | None = None
         self._length = 0
 
@@ -189,15 +192,15 @@ class Spool:
 
         Raises:
             BadPiece: it is longer than any piece may be.
+            StorageFull: the disk has no room for it.
 
         """
-        file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile, dir=self._folder)
-        self._file = file
+        await asyncio.to_thread(self._open)
         async for stretch in content:
             self._length += len(stretch)
             if self._length > self._limit:
                 raise BadPiece(f"A piece may have up to {self._limit} bytes.")
-            await asyncio.to_thread(file.write, stretch)
+            await asyncio.to_thread(self._write, stretch)
 
     async def content(self) -> AsyncIterator[Buffer]:
         """Yield what was put aside."""
@@ -210,4 +213,15 @@ class Spool:
     def close(self) -> None:
         """Give the disk space back."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what is still buffered may not fit; nobody wants it any more
+                self._file.close()
+
+    def _open(self) -> None:
+        with disk_errors():
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` is for that
+
+    def _write(self, stretch: Buffer) -> None:
+        assert self._file is not None  # `fill` opens it first
+        require_space(self._folder, len(stretch), reserve=self._reserve)
+        with disk_errors():
+            self._file.write(stretch)

@@ -224,7 +224,11 @@ class UploadCalls:
                     target = PieceTarget.read(parameters)
                     receipt = await self._receive_part(target, multipart.content(target.shortest))
                 else:
-                    spool = Spool(self._settings.staging_folder, self._settings.max_piece)
+                    spool = Spool(
+                        self._settings.staging_folder,
+                        limit=self._settings.max_piece,
+                        reserve=self._settings.min_free,
+                    )
                     await spool.fill(multipart.content())
             if spool is not None:
                 receipt = await self._receive_part(PieceTarget.read(parameters), spool.content())
