@@ -1,6 +1,6 @@
 """What can go wrong on the way from upload to published."""
 
-from openstage.errors import DomainError
+from openstage.errors import DomainError, Unavailable
 
 
 class OriginalLost(DomainError):
@@ -12,6 +12,21 @@ class OriginalLost(DomainError):
         super().__init__("The uploaded file is no longer there; it must be uploaded anew.")
 
 
+class Elsewhere(Unavailable):
+    """The original isn't stored yet and lies on another machine, whose worker must publish it.
+
+    Attributes:
+        node: the address at which that machine receives uploads.
+
+    """
+
+    code = "publishing.elsewhere"
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"The uploaded file lies on the machine that received it ({node}): a worker must run there.")
+        self.node = node
+
+
 class Superseded(Exception):
     """The work has been deleted, or another run has taken over: stop and clean up."""
 
@@ -21,9 +36,11 @@ class Later(Exception):
 
     Attributes:
         delay: seconds until the next try.
+        node: the machine that must do it, by the address at which it receives uploads; None: any.
 
     """
 
-    def __init__(self, delay: float) -> None:
+    def __init__(self, delay: float, *, node: str | None = None) -> None:
         super().__init__(f"again in {delay:.0f} s")
         self.delay = delay
+        self.node = node

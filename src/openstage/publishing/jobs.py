@@ -5,8 +5,9 @@ procrastinate holds the queue, in the same database. `Jobs` puts jobs in (the se
 """
 
 import asyncio
-import time
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -28,8 +29,11 @@ FIRST: Final = 10
 RERUN: Final = 0
 """Priority of a rerun: what is published already can wait."""
 
-_PATIENCE = 120.0
-_PAUSE = 0.5
+_PATIENCE: Final = 120.0
+"""Seconds for which a worker waits for a database that is away."""
+_PAUSE: Final = 0.5
+_LASTING: Final = 10.0
+"""A call that lasted so many seconds was connected, not waiting for a connection."""
 
 _log = get_logger("jobs")
 
@@ -77,6 +81,11 @@ class Jobs:
             raise (error.__cause__ or error) from error
 
 
+def node_queue(node: str) -> str:
+    """Return the queue of the machine that receives uploads at the address `node`, for what lies there only."""
+    return f"{MEDIA_QUEUE}@{hashlib.sha256(node.encode()).hexdigest()[:32]}"
+
+
 def lock_of(file_id: str) -> str:
     """Return the lock that keeps the jobs of one work from running side by side."""
     return f"work:{file_id}"
@@ -119,12 +128,17 @@ class PatientConnector(PsycopgConnector):
             await self._patiently(lambda: super(PatientConnector, self).listen_notify(on_notification, channels))
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        deadline = time.monotonic() + _PATIENCE
+        failing_since: float | None = None
         while True:
+            began = monotonic()
             try:
                 return await call()
             except exceptions.ConnectorException as error:
-                if not outage(error) or self.hurried or time.monotonic() > deadline:
+                now = monotonic()
+                # Listening lasts for hours: what fails after that is another outage, not the one of this morning.
+                if failing_since is None or now - began > _LASTING:
+                    failing_since = now
+                if not outage(error) or self.hurried or now - failing_since > _PATIENCE:
                     raise
                 _log.warning("the database does not answer; the worker waits", error=str(error.__cause__))
             await asyncio.sleep(_PAUSE)

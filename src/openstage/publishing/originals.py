@@ -5,7 +5,7 @@ from pathlib import Path
 
 from openstage.database.engine import Database
 from openstage.publishing import crashpoints
-from openstage.publishing.errors import OriginalLost
+from openstage.publishing.errors import Elsewhere, OriginalLost
 from openstage.storage.errors import ObjectMissing
 from openstage.storage.objects import ObjectStore
 
@@ -18,15 +18,28 @@ def original_key(file_id: str) -> str:
 class Originals:
     """Finds and keeps originals."""
 
-    def __init__(self, database: Database, store: ObjectStore, staging_path: Callable[[str], Path]) -> None:
+    def __init__(
+        self, database: Database, store: ObjectStore, staging_path: Callable[[str], Path], *, node: str
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: knows which originals are stored.
+            store: where they go.
+            staging_path: where they are before.
+            node: the address at which this machine receives uploads.
+
+        """
         self._database = database
         self._store = store
         self._staging_path = staging_path
+        self._node = node
 
     async def source(self, file_id: str, folder: Path) -> Path:
         """Return a file that holds the original: the staging file, the object's own file, or a copy in `folder`.
 
         Raises:
+            Elsewhere: it lies on another machine.
             OriginalLost: there is none.
 
         """
@@ -34,21 +47,21 @@ class Originals:
         if staging.exists():
             return staging
         key = original_key(file_id)
+        try:
+            await self._store.stat(key)
+        except ObjectMissing as error:
+            raise await self._missing(file_id) from error
         local = self._store.local_path(key)
         if local is None:
             local = folder / "original"
-            try:
-                await self._store.download(key, local)
-            except ObjectMissing as error:
-                raise OriginalLost from error
-        elif not local.exists():
-            raise OriginalLost
+            await self._store.download(key, local)
         return local
 
     async def keep(self, file_id: str) -> None:
         """Move the original into the object store if it isn't there yet; the staging file goes once it is whole there.
 
         Raises:
+            Elsewhere: it lies on another machine.
             OriginalLost: there is none.
 
         """
@@ -59,8 +72,16 @@ class Originals:
             try:
                 await self._store.stat(original_key(file_id))
             except ObjectMissing as error:
-                raise OriginalLost from error
+                raise await self._missing(file_id) from error
         crashpoints.reached("original-moved")
         async with self._database.connection() as connection:
             await connection.execute("update upload set stored = true where file_id = %s and not stored", (file_id,))
         crashpoints.reached("original-recorded")
+
+    async def _missing(self, file_id: str) -> Elsewhere | OriginalLost:
+        """Tell a file that another machine has from one that is lost."""
+        async with self._database.connection() as connection:
+            row = await (
+                await connection.execute("select node from upload where file_id = %s and not stored", (file_id,))
+            ).fetchone()
+        return OriginalLost() if row is None or row[0] == self._node else Elsewhere(row[0])

@@ -24,7 +24,7 @@ from openstage.media.probe import probe
 from openstage.media.renditions import make_renditions
 from openstage.observability.logs import get_logger
 from openstage.publishing import crashpoints, runs
-from openstage.publishing.errors import Later, OriginalLost, Superseded
+from openstage.publishing.errors import Elsewhere, Later, OriginalLost, Superseded
 from openstage.publishing.objects import RunObjects
 from openstage.publishing.originals import Originals
 from openstage.publishing.progress import Progress, supervised
@@ -81,7 +81,7 @@ class Pipeline:
         self._store = store
         self._scratch = scratch
         self._tools = tools or MediaTools()
-        self._originals = Originals(database, store, staging_path)
+        self._originals = Originals(database, store, staging_path, node=settings.base("upload"))
 
     async def run(self, file_id: str) -> None:
         """Produce a work if that is (still) wanted; a fault of the file ends in the state `failed`.
@@ -113,6 +113,9 @@ class Pipeline:
         except (StorageFull, ScratchFull) as error:
             await self._give_back(work, run, error.message, counts=False)
             raise Later(FULL_DELAY) from error
+        except Elsewhere as error:
+            await self._give_back(work, run, error.message, counts=True)
+            raise Later(1.0, node=error.node) from error
         except (Unavailable, OSError) as error:
             await self._give_back(work, run, str(error), counts=True)
             raise Later(retry_delay(tries + 1)) from error

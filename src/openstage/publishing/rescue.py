@@ -10,7 +10,7 @@ from typing import Final
 from openstage.database.engine import Connection, Database
 from openstage.errors import Unavailable
 from openstage.observability.logs import get_logger
-from openstage.publishing.jobs import FIRST, RERUN, Jobs
+from openstage.publishing.jobs import FIRST, MEDIA_QUEUE, RERUN, Jobs
 from openstage.publishing.scratch import Scratch
 
 INTERVAL: Final = 2.0
@@ -20,6 +20,8 @@ HEARTBEAT_INTERVAL: Final = 2.0
 DEAD_AFTER: Final = 8.0
 """Seconds without a sign of life after which another worker takes a worker's jobs over. Should it live after all, it
 can do no harm: its claim on the work is gone."""
+NODE_PATIENCE: Final = 600.0
+"""Seconds that a job waits for the one machine that can do it, before others look at it again."""
 _LOST_WORKS_EVERY: Final = 10
 """Rounds between two looks for works without a job: nothing known makes them."""
 
@@ -100,6 +102,7 @@ class Rescue:
 
     async def _defer_lost_works(self) -> None:
         async with self._database.transaction() as connection:
+            await _call_back(connection)
             rows = await (
                 await connection.execute(
                     """
@@ -125,6 +128,20 @@ async def _forget_workers(connection: Connection, dead: list[int]) -> None:
         where id = any(%s) or last_heartbeat < now() - make_interval(secs => %s)
         """,
         (dead, DEAD_AFTER),
+    )
+
+
+async def _call_back(connection: Connection) -> None:
+    """Let any worker look again at jobs that were left for one machine whose workers don't take them.
+
+    Each look counts as a try, so that a machine which never comes back ends in a failed work with that reason.
+    """
+    await connection.execute(
+        """
+        update procrastinate_jobs set queue_name = %s
+        where status = 'todo' and queue_name like %s and scheduled_at < now() - make_interval(secs => %s)
+        """,
+        (MEDIA_QUEUE, f"{MEDIA_QUEUE}@%", NODE_PATIENCE),
     )
 
 

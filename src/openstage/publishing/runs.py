@@ -61,7 +61,8 @@ async def remove_leftovers(
             rows = await (
                 await connection.execute(
                     """
-                    select r.name, w.file_id from production_run r join work w on w.id = r.work_id
+                    select r.name, w.file_id, w.purged_at is not null
+                    from production_run r join work w on w.id = r.work_id
                     where (%(work)s::bigint is null or w.id = %(work)s)
                       and (r.name <> w.run or w.purged_at is not null)
                       and not (w.pending and r.name = w.claim)
@@ -72,8 +73,9 @@ async def remove_leftovers(
                     {"work": work_id, "grace": grace, "limit": _AT_ONCE},
                 )
             ).fetchall()
-            for run, file_id in rows:
-                await store.delete_prefix(run_prefix(file_id, run))
+            for run, file_id, purged in rows:
+                # A run that was still at work when its work was purged may have stored the original again.
+                await store.delete_prefix(f"works/{file_id}" if purged else run_prefix(file_id, run))
             crashpoints.reached("superseding")
             await connection.execute("delete from production_run where name = any(%s)", ([row[0] for row in rows],))
         removed += len(rows)

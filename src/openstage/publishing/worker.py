@@ -16,7 +16,7 @@ from openstage.identity.keys import Keys
 from openstage.identity.service import Identity
 from openstage.observability.logs import get_logger
 from openstage.publishing.errors import Later
-from openstage.publishing.jobs import MEDIA_QUEUE, PUBLISH, UPKEEP, UPKEEP_QUEUE, Jobs, PatientConnector
+from openstage.publishing.jobs import MEDIA_QUEUE, PUBLISH, UPKEEP, UPKEEP_QUEUE, Jobs, PatientConnector, node_queue
 from openstage.publishing.pipeline import Pipeline
 from openstage.publishing.rescue import DEAD_AFTER, HEARTBEAT_INTERVAL, Rescue
 from openstage.publishing.scratch import Scratch
@@ -61,18 +61,19 @@ async def _work(settings: Settings, database: Database, address: str, stopping: 
         connector = PatientConnector(address, largest=settings.worker_concurrency + 3)
         app = _queue_app(connector, pipeline.run, upkeep.run, rescue, running)
         async with app.open_async():
-            await _run_until(app, settings.worker_concurrency, rescue, connector, stopping)
+            await _run_until(settings, app, rescue, connector, stopping)
     finally:
         scratch.close()
         uploads.close()
 
 
 async def _run_until(
-    app: App, concurrency: int, rescue: Rescue, connector: PatientConnector, stopping: asyncio.Event
+    settings: Settings, app: App, rescue: Rescue, connector: PatientConnector, stopping: asyncio.Event
 ) -> None:
-    _log.info("worker ready", jobs_at_once=concurrency)
+    media_queues = [MEDIA_QUEUE, node_queue(settings.base("upload"))]
+    _log.info("worker ready", jobs_at_once=settings.worker_concurrency)
     parts = [
-        asyncio.create_task(_forever(app, [MEDIA_QUEUE], concurrency, stopping), name="media jobs"),
+        asyncio.create_task(_forever(app, media_queues, settings.worker_concurrency, stopping), name="media jobs"),
         asyncio.create_task(_forever(app, [UPKEEP_QUEUE], 1, stopping), name="upkeep"),
     ]
     rounds = asyncio.create_task(rescue.run(), name="rescue")
@@ -123,7 +124,10 @@ class _Retry(BaseRetryStrategy):
     @override
     def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> RetryDecision | None:
         if isinstance(exception, Later):
-            return RetryDecision(retry_in={"seconds": max(int(exception.delay), 1)})
+            return RetryDecision(
+                retry_in={"seconds": max(int(exception.delay), 1)},
+                queue=None if exception.node is None else node_queue(exception.node),
+            )
         if isinstance(exception, asyncio.CancelledError):
             return RetryDecision()
         # A job's fault is its own to handle; what comes here is the database's, and passes.
