@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import json
+import logging
 import sys
 import sysconfig
 from pathlib import Path
@@ -14,6 +15,8 @@ from openstage.media.errors import ToolMissing, Unplayable
 from openstage.media.inside import __file__ as inside
 from openstage.media.sandbox import Limits, run
 from openstage.settings import Settings
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -79,6 +82,8 @@ async def ask(task: str, path: Path, settings: Settings, answer: type[T], *, lim
         raise Unplayable("The file asks for more memory than is allowed.")
     if finished.status and ("ImportError" in finished.stderr or "ModuleNotFoundError" in finished.stderr):
         raise ToolMissing(f"The package av can't be loaded: {finished.stderr.splitlines()[-1]}")
+    if finished.status:  # what a damaged file does is caught inside: this is a defect of ours, or an attack
+        log.warning("the media helper failed at %s: %s", task, finished.stderr.splitlines()[-1:])
     try:
         return msgspec.json.decode(finished.stdout, type=answer)
     except msgspec.DecodeError as error:

@@ -14,7 +14,7 @@ from openstage.media.timing import frame_rates
 from openstage.settings import Settings
 
 LIMITS = Limits(seconds=120, cpu_seconds=90, memory=2 * GIB, file_size=0)
-SCAN_BYTES = 256 * MIB
+SCAN_BYTES = 64 * MIB
 MISSING_SECONDS, MISSING_SHARE = 0.5, 0.05  # a file that lacks more than both of its end is cut off
 SHORTEST_MS = 1
 
@@ -68,6 +68,7 @@ class Report(msgspec.Struct, kw_only=True):
 
     error: str = ""
     trouble: str | None = None
+    claim: float | None = None
     container: str = ""
     byte_size: int = 0
     header_duration: float | None = None
@@ -133,9 +134,13 @@ def judge(report: Report, settings: Settings) -> MediaInfo:
     """
     if report.stream_count > settings.max_streams:
         raise Unplayable(f"The file has {report.stream_count} tracks; at most {settings.max_streams} are taken.")
-    streams = [stream for stream in report.streams if stream.codec]
+    streams = report.streams
     pictures = [stream for stream in streams if stream.type == "video" and not stream.cover and stream.packets]
-    sounds = [stream for stream in streams if stream.type == "audio" and stream.channels and stream.sample_rate]
+    sounds = [
+        stream
+        for stream in streams
+        if stream.type == "audio" and stream.codec and stream.channels and stream.sample_rate
+    ]
     sounds = [stream for stream in sounds if stream.packets]
     for stream in pictures:
         if stream.width * stream.height > settings.max_pixels:
@@ -145,7 +150,8 @@ def judge(report: Report, settings: Settings) -> MediaInfo:
             )
     decodable = [stream for stream in pictures if stream.decodes]
     if pictures and not decodable:
-        raise Unplayable(f"The picture ({pictures[0].codec}) can't be decoded: it is damaged, encrypted or unknown.")
+        codec = pictures[0].codec or "of an unknown format"
+        raise Unplayable(f"The picture ({codec}) can't be decoded: it is damaged, encrypted or of no use here.")
     if not decodable and not sounds:
         raise Unplayable("There is neither a picture nor sound in the file that could be played.")
     decodable.sort(key=lambda stream: (not stream.default, -stream.width * stream.height))
@@ -182,7 +188,7 @@ def _duration(report: Report, streams: list[StreamReport]) -> float:
 def _check_whole(report: Report, duration: float) -> None:
     """Refuse a file that says itself that more of it should be there."""
     claims = [stream.header_duration or 0.0 for stream in report.streams]
-    claimed = max([report.header_duration or 0.0, *claims])
+    claimed = max([report.header_duration or 0.0, report.claim or 0.0, *claims])
     gone_from = [stream.missing_from for stream in report.streams if stream.missing_from is not None]
     if report.trouble != "cut" and not gone_from:
         return

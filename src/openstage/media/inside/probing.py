@@ -11,6 +11,7 @@ from .opening import BROKEN, first_frame, open_file
 
 SAMPLE = 3000  # packets of the picture from whose time stamps the frame rate is told
 TAIL_SECONDS = 20
+ALL = 1 << 60  # bytes
 JUMP = 10  # seconds; as in ffmpeg, a longer step in a transport stream's clock is a new recording
 
 
@@ -45,18 +46,28 @@ def ebml_trouble(head: bytes, size: int) -> str | None:
     return "cut" if not unknown and at + 4 + length + value > size else None
 
 
-def trouble(path: str) -> str | None:
-    """What a file's outermost structure tells about its end: `cut`, `no-index` (of an MP4), or None."""
+def avi_claim(head: bytes) -> float | None:
+    """Seconds that an AVI's main header promises; ffmpeg shortens what it tells to what is there."""
+    at = head.find(b"avih")
+    if at < 0 or at + 28 > len(head):
+        return None
+    per_frame, count = (int.from_bytes(head[at + 8 + field : at + 12 + field], "little") for field in (0, 16))
+    return per_frame * count / 1_000_000
+
+
+def outside(path: str) -> dict[str, Any]:
+    """What a file's outermost structure tells: `trouble` (`cut`, `no-index` of an MP4, None), `claim` in seconds."""
     size = os.stat(path).st_size  # noqa: PTH116
     with open(path, "rb") as file:  # noqa: PTH123
         head = file.read(4096)
         if head[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}:
-            return boxes_trouble(file, size)
+            return {"trouble": boxes_trouble(file, size)}
     if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return ebml_trouble(head, size)
+        return {"trouble": ebml_trouble(head, size)}
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "cut" if int.from_bytes(head[4:8], "little") + 8 > size else None
-    return None
+        cut = int.from_bytes(head[4:8], "little") + 8 > size
+        return {"trouble": "cut" if cut else None, "claim": avi_claim(head)}
+    return {}
 
 
 class Track:
@@ -112,17 +123,23 @@ def scan(container: Any, streams: list[Any], enough: float) -> tuple[dict[int, T
 
 
 def scan_tail(container: Any, streams: list[Any], tracks: dict[int, Track]) -> None:
-    """Jump close to the end the header promises and read on from there, to learn where each stream really ends."""
-    if not container.duration:
-        return
-    goal = (container.start_time or 0) + container.duration - TAIL_SECONDS * 1_000_000
+    """Learn where each stream really ends: jump close to the end the header promises and read on from there.
+
+    Without a promise, or where there is no jumping, all of the file is read.
+    """
+    goal = (container.start_time or 0) + (container.duration or 0) - TAIL_SECONDS * av.time_base
+    last: dict[int, Track] = {}
     with contextlib.suppress(*BROKEN):
         container.seek(max(goal, 0))
-        last, _ = scan(container, streams, 1 << 40)
-        for index, track in last.items():
-            known = tracks[index].end
-            if track.end is not None and (known is None or track.end > known):
-                tracks[index].end = track.end
+        last, _ = scan(container, streams, ALL)
+    if not any(track.packets for track in last.values()):
+        with contextlib.suppress(*BROKEN):
+            container.seek(0)
+            last, _ = scan(container, streams, ALL)
+    for index, track in last.items():
+        known = tracks[index].end
+        if track.end is not None and (known is None or track.end > known):
+            tracks[index].end = track.end
 
 
 def missing_samples(stream: Any, size: int) -> float | None:
@@ -218,7 +235,7 @@ def result(order: dict[str, Any]) -> dict[str, Any]:
     try:
         container = open_file(order)
     except BROKEN as error:
-        return {"error": type(error).__name__, "trouble": trouble(path)}
+        return {"error": type(error).__name__, **outside(path)}
     order["indexed"] = container.format.name.startswith("mov")
     streams = list(container.streams)
     facts: dict[str, Any] = {
@@ -227,7 +244,7 @@ def result(order: dict[str, Any]) -> dict[str, Any]:
         "header_duration": container.duration / av.time_base if container.duration else None,
         "start": (container.start_time or 0) / av.time_base,
         "stream_count": len(streams),
-        "trouble": trouble(path),
+        **outside(path),
         "streams": [],
     }
     playable = [stream for stream in streams if stream.type in {"video", "audio"}][: order["max_streams"]]
