@@ -22,6 +22,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 Fault = Literal[
+    "none",
     "reset",  # the connection breaks before the request is read
     "reset-midway",  # … after half of the body
     "stall",  # nothing is answered, until the server ends
@@ -97,6 +98,7 @@ class FakeCloud:
         self.lock = threading.Lock()
         self.ended = threading.Event()
         self.most_at_once = 0
+        self.stalled = 0
         self.now_at_once = 0
 
     def fail(self, call: str, fault: Fault, times: int = 1) -> None:
@@ -295,6 +297,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "reset":
             return self.break_off()
         if fault == "stall":
+            cloud.stalled += 1
             cloud.ended.wait(30)
             return self.break_off()
         length = int(self.headers.get("Content-Length") or 0)

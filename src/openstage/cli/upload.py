@@ -53,7 +53,7 @@ def upload(
     uid: Annotated[str, typer.Option(help="Upload for this end user of the app instead of the app itself.")] = "",
     piece_size: Annotated[
         float | None,
-        typer.Option(min=0.01, help="MiB per piece. Default: 8 to 64, by the file's size."),
+        typer.Option(min=0.001, help="MiB per piece. Default: 8 to 64, by the file's size."),
     ] = None,
     parallel: Annotated[int, typer.Option(min=1, max=32, help="Pieces that are sent at once.")] = 3,
     resume: Annotated[
@@ -141,8 +141,9 @@ def _tell(cloud: VideoCloud, run: Run, console: Console, *, wait: bool, as_json:
     video = run.video
     if not as_json:
         resumed = f", {size(run.resumed)} of it before" if run.resumed else ""
-        name = escape(video.title)
-        typer.echo(f"Uploaded {name}: {size(video.size)}{resumed}, {run.seconds:.1f} s, {size(int(run.speed))}/s")
+        typer.echo(
+            f"Uploaded {video.title}: {size(video.size)}{resumed}, {run.seconds:.1f} s, {size(int(run.speed))}/s"
+        )
         typer.echo(f"file_id {video.file_id}")
     if wait:
         started = time.monotonic()

@@ -24,7 +24,7 @@ T = TypeVar("T")
 Job = Callable[[], Coroutine[Any, Any, None]]
 
 USER_AGENT = f"openstage-python/{__version__}"
-STOP_PATIENCE = 5.0
+STOP_PATIENCE = 2.0
 """Seconds that an interrupted upload waits for its threads."""
 
 

@@ -31,7 +31,7 @@ def make_clip(path: Path, on_progress: Callable[[float], None]) -> None:
         *("-f", "lavfi", "-i", _colours()),
         *("-f", "lavfi", "-i", _melody()),
         *("-filter_complex", _drawing(), "-map", "[picture]", "-map", "[sound]"),
-        *("-c:v", "libx264", "-preset", "superfast", "-crf", "20", "-pix_fmt", "yuv420p", "-g", str(2 * FRAME_RATE)),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "21", "-pix_fmt", "yuv420p", "-g", str(2 * FRAME_RATE)),
         *("-c:a", "aac", "-b:a", "160k", "-t", str(SECONDS), "-movflags", "+faststart", "-y", str(path)),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -47,7 +47,7 @@ def make_clip(path: Path, on_progress: Callable[[float], None]) -> None:
 
 def _colours() -> str:
     colours = "c0=0x0b132b:c1=0x1c7293:c2=0xe76f51:c3=0xf4a261:c4=0x5e2b97"
-    return f"gradients=size=320x180:type=spiral:rate={FRAME_RATE}:duration={SECONDS}:n=5:{colours}:seed=11:speed=0.012"
+    return f"gradients=size=160x90:type=spiral:rate={FRAME_RATE}:duration={SECONDS}:n=5:{colours}:seed=11:speed=0.012"
 
 
 def _melody() -> str:
@@ -76,7 +76,7 @@ def _drawing() -> str:
         "[1:a]aecho=0.9:0.7:250|500:0.35|0.2,pan=stereo|c0=c0|c1=c0,volume=1.4,"
         f"afade=t=in:d=0.5,afade=t=out:st={SECONDS - 2}:d=2,asplit=2[sound][heard];"
         f"[heard]showwaves=size=640x180:rate={FRAME_RATE}:mode=cline:draw=full:scale=sqrt:colors=white@0.75[wave];"
-        "[0:v]scale=640:360:flags=bilinear[colours];"
+        "[0:v]scale=640:360:flags=bicubic[colours];"
         f"[colours][wave]overlay=x=0:y=(H-h)/2:shortest=1,scale=1280:720:flags=bicubic,"
         f"drawbox=x=0:y=ih-8:w='iw*t/{SECONDS}':h=8:color=white@0.8:t=fill,"
         f"fade=t=in:d=0.6,fade=t=out:st={SECONDS - 1}:d=1[picture]"
