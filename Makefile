@@ -14,7 +14,13 @@ help: ## List the targets
 .PHONY: install
 install: $(VENV)/.installed ## Build the environment in .venv without starting anything
 
-$(VENV)/.installed: pyproject.toml requirements/runtime.txt scripts/install.sh hatch_build.py src/openstage/console/frontend/package-lock.json
+FRONTEND := $(shell find src/openstage/console/frontend -name node_modules -prune -o -type f -print)
+# A folder that was moved needs its environment built anew: the mark says for which folder it is.
+ifneq ($(shell cat $(VENV)/.installed 2>/dev/null),$(shell pwd -P))
+.PHONY: $(VENV)/.installed
+endif
+
+$(VENV)/.installed: pyproject.toml requirements/runtime.txt scripts/install.sh hatch_build.py $(FRONTEND)
 	@PYTHON="$(PYTHON)" bash scripts/install.sh runtime
 
 .PHONY: install-dev
