@@ -1,0 +1,109 @@
+"""`openstage work …` and `openstage review …` as an operator and a script use them."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from openstage.publishing.pipeline import Pipeline
+from openstage.publishing.scratch import Scratch
+from openstage.settings import Settings
+from tests.publishing.stage import Stage
+from tests.publishing.tools import FakeTools
+
+Run = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def run(settings: Settings) -> Run:
+    async def run_command(*arguments: str) -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "openstage.cli",
+            *arguments,
+            env=os.environ
+            | {
+                "OPENSTAGE_DATA": str(settings.folder),
+                "OPENSTAGE_DATABASE_URL": settings.database_url,
+                "OPENSTAGE_MEDIA_URL": "https://media.example",
+                "COLUMNS": "200",
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        return process.returncode or 0, output.decode(), errors.decode()
+
+    return run_command
+
+
+@pytest.fixture
+async def pipeline(stage: Stage) -> AsyncIterator[Pipeline]:
+    scratch = Scratch(stage.settings.scratch_folder)
+    yield Pipeline(
+        stage.settings.model_copy(update={"review": "before"}),
+        stage.database,
+        stage.store,
+        scratch,
+        staging_path=stage.uploads.staging_path,
+        tools=FakeTools().tools,
+    )
+    scratch.close()
+
+
+async def answer(run: Run, *arguments: str, code: int = 0) -> Any:
+    returned, output, errors = await run(*arguments, "--json")
+    assert returned == code, errors
+    return [json.loads(line) for line in output.splitlines()] if "watch" in arguments else json.loads(output)
+
+
+async def test_a_work_from_review_to_refusal(stage: Stage, pipeline: Pipeline, run: Run) -> None:
+    file_id = await stage.handed_in()
+    await pipeline.run(file_id)
+    slug = (await stage.work(file_id)).slug
+    (pending,) = await answer(run, "review", "list")
+    assert (pending["file_id"], pending["state"], pending["review"]) == (file_id, "reviewing", "pending")
+    mp4 = pending["addresses"]["mp4"]
+    assert mp4.startswith("https://media.example/media/r")
+    assert mp4.endswith(f"/{slug}/1.mp4")
+    assert (await answer(run, "review", "approve", slug))["state"] == "published"
+    refused = await answer(run, "review", "refuse", file_id, "--reason", "[red]Not[/red] ours")
+    assert (refused["state"], refused["reason"]) == ("refused", "[red]Not[/red] ours")
+    _, shown, _ = await run("work", "show", slug)
+    assert "[red]Not[/red] ours" in shown
+    assert "avc1.64001f,mp4a.40.2" in shown
+
+
+async def test_works_are_listed_deleted_restored_and_run_again(stage: Stage, pipeline: Pipeline, run: Run) -> None:
+    file_id, unfinished = await stage.handed_in(), await stage.sent()
+    await pipeline.run(file_id)
+    listed, (odd, _, says) = await asyncio.gather(answer(run, "work", "list"), run("work", "list", "--state", "x"))
+    assert [work["file_id"] for work in listed] == [unfinished, file_id]
+    assert odd == 2
+    assert "'x' is not a state" in says
+    rerun = await answer(run, "work", "rerun", file_id)
+    assert (rerun["state"], rerun["pending"]) == ("reviewing", True)
+    assert await stage.job_count(file_id) >= 1
+    code, _, says = await run("work", "rerun", unfinished)
+    assert code == 1
+    assert says == "openstage: It can't be run again: it is uploading and has never been processed.\n"
+    assert (await answer(run, "work", "delete", file_id))["deleted_at"] is not None
+    assert (await answer(run, "work", "restore", file_id))["deleted_at"] is None
+
+
+async def test_watching_a_work_ends_when_it_is_settled(stage: Stage, pipeline: Pipeline, run: Run) -> None:
+    failing, ready = await stage.handed_in(b""), await stage.handed_in()
+    watches = asyncio.gather(answer(run, "work", "watch", failing, code=1), run("work", "watch", ready))
+    await pipeline.run(ready)
+    await stage.execute(
+        "update work set state = 'failed', reason = 'It is empty.', pending = false where file_id = %s", failing
+    )
+    of_failing, (code, text, _) = await watches
+    assert (of_failing[-1]["state"], of_failing[-1]["reason"]) == ("failed", "It is empty.")
+    assert code == 0
+    assert text.strip().endswith("reviewing")
