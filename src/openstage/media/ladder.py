@@ -110,7 +110,7 @@ def ladder(video: VideoStream) -> tuple[Rung, ...]:
 def fit(size: tuple[int, int], short_side: int) -> tuple[int, int]:
     """Width and height of a picture of `size` scaled to `short_side`: even, of the same shape, not too long."""
     scale = min(short_side / min(size), LONGEST_SIDE / max(size))
-    width, height = (max(SMALLEST_SIDE, 2 * round(side * scale / 2)) for side in size)
+    width, height = (max(SMALLEST_SIDE, min(2 * round(side * scale / 2), side - side % 2)) for side in size)
     return width, height
 
 

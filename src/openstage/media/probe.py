@@ -215,8 +215,8 @@ def _language(stream: StreamReport) -> str:
 def _video(stream: StreamReport, report: Report) -> VideoStream:
     """A moving picture's report in our words."""
     rates = frame_rates(stream.stamps, guessed=stream.guessed_rate, average=stream.average_rate)
-    average = rates.average
-    if report.read_to_end and stream.span > 0:
+    average = rates.average if rates.variable else rates.nominal
+    if rates.variable and report.read_to_end and stream.span > 0:
         average = stream.packets / stream.span
     across, down = stream.sample_aspect
     return VideoStream(
