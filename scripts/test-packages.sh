@@ -6,7 +6,8 @@ wanted=()
 command -v chromium >/dev/null && command -v chromedriver >/dev/null || wanted+=(chromium chromium-driver)
 command -v strace >/dev/null || wanted+=(strace)
 case "${1:-}" in
-  full) command -v firefox-esr >/dev/null || wanted+=(firefox-esr) ;;
+  # Debian's ffmpeg brings the libavcodec with which Firefox decodes H.264.
+  full) command -v firefox-esr >/dev/null || wanted+=(firefox-esr ffmpeg) ;;
   bench)
     wanted=() # no browser
     [ -x /usr/sbin/nginx ] || wanted+=(nginx-light)

@@ -28,6 +28,7 @@ def running() -> Iterator[Site]:
 def site(running: Site) -> Site:
     running.works.works.clear()
     running.works.sound_only.clear()
+    running.works.undecodable.clear()
     running.works.add(work())
     running.asked.clear()
     return running
@@ -215,6 +216,14 @@ def test_a_work_that_was_taken_down_says_so(browser: Browser, site: Site) -> Non
     browser.click("[data-retry]")
     browser.wait_js(f"{TIME} > 0.3")
     assert all("410" in complaint for complaint in browser.complaints())
+
+
+def test_what_the_browser_cannot_decode_is_said(browser: Browser, site: Site) -> None:
+    site.works.undecodable.add(SLUG)
+    watch(browser, site)
+    browser.click("[data-big]")
+    browser.wait_js("!document.querySelector('[data-fault]').hidden")
+    assert "Your browser can't play this" in browser.text("[data-fault]")
 
 
 def test_a_work_that_is_being_published_opens_by_itself(browser: Browser, site: Site) -> None:

@@ -1,4 +1,4 @@
-"""A real browser for tests: headless Chromium from Debian's packages (Firefox ESR in the slow tier), through selenium.
+"""A real browser for tests: headless Chromium from Debian's packages, through selenium (Firefox: `firefox.py`).
 
     @pytest.mark.browser
     def test_it_plays(browse: OpenBrowser) -> None:
@@ -12,27 +12,22 @@ Tests that ask for a browser are skipped, with the reason, where it isn't instal
 
 import contextlib
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.support.waiting import wait_for
 
-Kind = Literal["chromium", "firefox"]
+CHROMIUM = Path("/usr/bin/chromium")
+DRIVER = Path("/usr/bin/chromedriver")
 PHONE = (375, 667)
 """A small phone's screen in CSS pixels."""
-_PROGRAMS: dict[Kind, tuple[str, ...]] = {
-    "chromium": ("/usr/bin/chromium", "/usr/bin/chromedriver"),
-    "firefox": ("/usr/bin/firefox-esr",),
-}
 # Runs before any of a page's own scripts.
 _LISTEN_FOR_VIOLATIONS = """
     window.cspViolations = [];
@@ -41,20 +36,17 @@ _LISTEN_FOR_VIOLATIONS = """
 """
 
 
-def missing(kind: Kind = "chromium") -> str:
-    """Why this machine has no such browser; empty when it has."""
-    absent = [program for program in _PROGRAMS[kind] if not Path(program).exists()]
-    if kind == "firefox" and not _geckodriver():
-        absent.append("geckodriver")
-    return f"browser tests left out, not installed: {', '.join(absent)}" if absent else ""
+def missing(*programs: Path) -> str:
+    """Why this machine can't run the browser tests (of Chromium, or of the programs named); empty when it can."""
+    absent = [str(program) for program in programs or (CHROMIUM, DRIVER) if not program.exists()]
+    return f"browser test left out, not installed: {', '.join(absent)}" if absent else ""
 
 
 class Browser:
     """One browser window with nothing remembered from before."""
 
-    def __init__(self, driver: WebDriver, kind: Kind) -> None:
+    def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
-        self.kind = kind
 
     def open(self, address: str) -> None:
         """Load a page and wait for its scripts."""
@@ -87,10 +79,8 @@ class Browser:
     def complaints(self) -> list[str]:
         """Errors on the console and violations of the Content-Security-Policy since the last call."""
         found = [str(violation) for violation in self.js("window.cspViolations || []")]
-        if self.kind == "chromium":
-            log = self.driver.get_log("browser")  # type: ignore[attr-defined]
-            found += [entry["message"] for entry in log if entry["level"] in {"SEVERE", "WARNING"}]
-        return found
+        log = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return found + [entry["message"] for entry in log if entry["level"] in {"SEVERE", "WARNING"}]
 
     def screenshot(self, path: Path) -> None:
         """Write what is on the screen as a PNG."""
@@ -103,27 +93,25 @@ OpenBrowser = Callable[..., contextlib.AbstractContextManager[Browser]]
 
 @contextlib.contextmanager
 def open_browser(
-    kind: Kind = "chromium",
     *,
     language: str = "en-GB",
     size: tuple[int, int] = (1280, 800),
     phone: bool = False,
     dark: bool = False,
 ) -> Iterator[Browser]:
-    """Start a browser and end it with the block.
+    """Start Chromium with nothing remembered from before, and end it with the block.
 
     Args:
-        kind: which.
         language: what it asks servers for (Accept-Language).
         size: of the page in CSS pixels.
-        phone: a touch screen of `PHONE` with two device pixels per CSS pixel instead (Chromium).
-        dark: prefer dark colours (Chromium).
+        phone: a touch screen of `PHONE` with two device pixels per CSS pixel instead.
+        dark: prefer dark colours.
 
     """
-    driver = _chromium(language, size, phone=phone, dark=dark) if kind == "chromium" else _firefox(language, size)
+    driver = _chromium(language, size, phone=phone, dark=dark)
     try:
         driver.set_page_load_timeout(30)
-        yield Browser(driver, kind)
+        yield Browser(driver)
     finally:
         driver.quit()
 
@@ -136,9 +124,9 @@ def browse() -> OpenBrowser:
     return open_browser
 
 
-def _chromium(language: str, size: tuple[int, int], *, phone: bool, dark: bool) -> WebDriver:
+def _chromium(language: str, size: tuple[int, int], *, phone: bool, dark: bool) -> webdriver.Chrome:
     options = webdriver.ChromeOptions()
-    options.binary_location = _PROGRAMS["chromium"][0]
+    options.binary_location = str(CHROMIUM)
     width, height = PHONE if phone else size
     arguments = ["--headless=new", f"--window-size={width},{height}", f"--accept-lang={language}"]
     # Small /dev/shm in containers; no calls home; sound goes nowhere.
@@ -151,7 +139,7 @@ def _chromium(language: str, size: tuple[int, int], *, phone: bool, dark: bool) 
     if phone:
         metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True, "mobile": True}
         options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
-    service = webdriver.ChromeService(_PROGRAMS["chromium"][1], log_output=subprocess.DEVNULL)
+    service = webdriver.ChromeService(str(DRIVER), log_output=subprocess.DEVNULL)
     driver = webdriver.Chrome(options=options, service=service)
     if not phone:
         # The window's frame takes a part of its size.
@@ -162,18 +150,3 @@ def _chromium(language: str, size: tuple[int, int], *, phone: bool, dark: bool) 
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [preference]})
     driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _LISTEN_FOR_VIOLATIONS})
     return driver
-
-
-def _firefox(language: str, size: tuple[int, int]) -> WebDriver:
-    options = webdriver.FirefoxOptions()
-    options.binary_location = _PROGRAMS["firefox"][0]
-    options.add_argument("-headless")
-    options.add_argument(f"--width={size[0]}")
-    options.add_argument(f"--height={size[1]}")
-    options.set_preference("intl.accept_languages", language)
-    service = webdriver.FirefoxService(_geckodriver() or "geckodriver", log_output=subprocess.DEVNULL)
-    return webdriver.Firefox(options=options, service=service)
-
-
-def _geckodriver() -> str | None:
-    return shutil.which("geckodriver")

@@ -114,7 +114,8 @@ export class Source {
       if (playing) await this.video.play().catch(() => undefined);
     } else if (!error.fatal) {
       return;
-    } else if (error.type === Library.ErrorTypes.MEDIA_ERROR && now - this.mended > REFRESH_AT_MOST_EVERY) {
+    } else if (this.rungs.length && error.type === Library.ErrorTypes.MEDIA_ERROR && now - this.mended > REFRESH_AT_MOST_EVERY) {
+      // A decoder that stumbled; when there are no rungs, it knows none of the codecs.
       this.mended = now;
       this.hls?.recoverMediaError();
     } else if (error.type === Library.ErrorTypes.NETWORK_ERROR) {
