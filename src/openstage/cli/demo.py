@@ -17,7 +17,7 @@ from rich.markup import escape
 from openstage.cli.output import print_json, size
 from openstage.cli.upload import fail, upload_with_bar, wait_with_spinner
 from openstage.client import Category, VideoCloud, VideoCloudError
-from openstage.demo.clip import make_clip
+from openstage.demo import clip
 from openstage.demo.playback import PlaybackError, begin, decode
 from openstage.demo.server import (
     DemoServer,
@@ -136,17 +136,17 @@ def _free(settings: Settings) -> bool:
 def _drive(server: DemoServer, steps: Steps) -> str:
     """Go the whole way; returns the address of the watch page."""
     with tempfile.TemporaryDirectory(prefix="openstage-clip-") as folder, server.cloud() as cloud:
-        clip = Path(folder, "demonstration.mp4")
+        path = Path(folder, "demonstration.mp4")
         with steps.step("Synthesise a clip") as step:
-            make_clip(clip, lambda _: None)
-            step.note = f"20 s, 1280x720, with sound, {size(clip.stat().st_size)}"
+            clip.make_clip(path, lambda _: None)
+            step.note = f"{clip.SECONDS} s, 1280x720, with sound, {size(path.stat().st_size)}"
         with steps.step("Authorise") as step:
             cloud.authorise()
             step.note = f"app {server.client_id}"
         with steps.step("Upload", spinner=False) as step:
             run = upload_with_bar(
                 cloud,
-                clip,
+                path,
                 steps.console,
                 title="Openstage demonstration",
                 description="Colours, a melody and its wave, synthesised by openstage demo video.",

@@ -281,7 +281,7 @@ class AsyncVideoCloud:
         """Ask for one video.
 
         Raises:
-            VideoNotFoundError: there is none that is published.
+            VideoNotFoundError, FailedError: there is none (one code or the other, by the server).
 
         """
         for video in _videos(await self._call("videoForExternal", file_id=file_id)):
