@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -41,6 +42,15 @@ def data(tmp_path: Path, made_once: Path) -> Iterator[Path]:
     assert working_in(folder) == []
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory, made_once: Path) -> Iterator[Serving]:
+    """A server for tests that leave it running."""
+    folder = tmp_path_factory.mktemp("lasting") / "data"
+    subprocess.run(["cp", "-a", made_once, folder], check=True)
+    with serve(folder, *TRIVIAL, worker="false") as served:
+        yield served
+
+
 def database_pid(served: Serving) -> int:
     return next(pid for pid in descendants(served.pid) if psutil.Process(pid).name() == "postgres")
 
@@ -51,7 +61,7 @@ def answer(served: Serving) -> tuple[int, str]:
     return int(pid), address
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything_within_seconds(data: Path, number: signal.Signals) -> None:
     with serve(data, *TRIVIAL, worker="false") as served:
         assert len(served.tree()) > 5
@@ -73,57 +83,47 @@ def test_killing_the_supervisor_takes_everything_with_it(data: Path) -> None:
         assert answer(again)
 
 
-def test_the_application_is_started_again_if_it_is_killed(data: Path) -> None:
-    with serve(data, *TRIVIAL, worker="false") as served:
-        first, _ = answer(served)
-        os.kill(first, signal.SIGKILL)
-
-        def another() -> bool:
-            with contextlib.suppress(httpx.HTTPError):
-                return answer(served)[0] != first
-            return False
-
-        wait_for(another, what="another process of the application")
+def test_the_application_is_started_again_if_it_is_killed(lasting: Serving) -> None:
+    first, _ = answer(lasting)
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: answered_by_another(lasting, first), what="another process of the application")
 
 
-def test_granians_own_process_is_started_again_and_takes_its_worker_along(data: Path) -> None:
-    with serve(data, *TRIVIAL, worker="false") as served:
-        first, _ = answer(served)
-        parent = psutil.Process(first).ppid()
-        assert parent != served.pid
-        os.kill(parent, signal.SIGKILL)
-        wait_for(lambda: not alive(first), what="the end of its worker")
-
-        def another() -> bool:
-            with contextlib.suppress(httpx.HTTPError):
-                return answer(served)[0] != first
-            return False
-
-        wait_for(another, what="another web server")
-        assert "The web server ended (killed by SIGKILL)" in served.log.read_text()
+def answered_by_another(served: Serving, first: int) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return answer(served)[0] != first
+    return False
 
 
-def test_the_database_is_started_again_where_it_was(data: Path) -> None:
-    with serve(data, *TRIVIAL, worker="false") as served:
-        _, address = answer(served)
-        first = database_pid(served)
-        os.kill(first, signal.SIGKILL)
-
-        def back() -> bool:
-            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(address) as connection:
-                return connection.execute("select 1").fetchone() == (1,) and database_pid(served) != first
-            return False
-
-        wait_for(back, what="the database")
+def test_granians_own_process_is_started_again_and_takes_its_worker_along(lasting: Serving) -> None:
+    first, _ = answer(lasting)
+    parent = psutil.Process(first).ppid()
+    assert parent != lasting.pid
+    os.kill(parent, signal.SIGKILL)
+    wait_for(lambda: not alive(first), what="the end of its worker")
+    wait_for(lambda: answered_by_another(lasting, first), what="another web server")
+    assert "The web server ended (killed by SIGKILL)" in lasting.log.read_text()
 
 
-def test_a_second_server_on_the_folder_says_whose_it_is_and_harms_nothing(data: Path) -> None:
-    with serve(data, *TRIVIAL, worker="false") as served:
-        second = run(data, "serve")
-        assert second.returncode == 1
-        assert f"in use by openstage serve (pid {served.pid}, since 20" in second.stderr
-        assert "Traceback" not in second.stderr
-        assert answer(served)
+def test_the_database_is_started_again_where_it_was(lasting: Serving) -> None:
+    _, address = answer(lasting)
+    first = database_pid(lasting)
+    os.kill(first, signal.SIGKILL)
+
+    def back() -> bool:
+        with contextlib.suppress(psycopg.OperationalError, StopIteration), psycopg.connect(address) as connection:
+            return connection.execute("select 1").fetchone() == (1,) and database_pid(lasting) != first
+        return False
+
+    wait_for(back, what="the database")
+
+
+def test_a_second_server_on_the_folder_says_whose_it_is_and_harms_nothing(lasting: Serving) -> None:
+    second = run(Path(lasting.announced["data"]), "serve")
+    assert second.returncode == 1
+    assert f"in use by openstage serve (pid {lasting.pid}, since 20" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert answer(lasting)
 
 
 def test_a_taken_port_is_said_in_one_line(data: Path) -> None:
@@ -181,6 +181,53 @@ def test_migrate_says_what_there_is(data: Path) -> None:
     assert result.returncode == 0, result.stderr
     said = json.loads(result.stdout)
     assert said["schema"] == said["newest"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_media_tool_is_left_and_publication_goes_on_at_the_next_start(data: Path, number: signal.Signals) -> None:
+    with serve(data, "--first-app", encoder_threads="1") as served:
+        client = Client(served)
+        file_id = client.hand_in(make_clip(size="640x360", duration=4))
+        wait_for(lambda: media_tools(served), within=60, what="ffmpeg")
+        served.end(number)
+    if number == signal.SIGINT:
+        return  # what follows is the same
+    with serve(data, "--first-app") as served:
+        again = Client(served)
+        wait_for(lambda: again.status(file_id)["code"] == "A00000", within=90, what="publication", every=0.2)
+
+
+class Client:
+    """A client of the first app."""
+
+    def __init__(self, served: Serving) -> None:
+        self._url = served.url
+        credentials = {name: served.announced[name] for name in ("client_id", "client_secret")}
+        self._token = self._get("/api/iqiyi/authorize", **credentials)["data"]["access_token"]
+
+    def _get(self, path: str, **parameters: str) -> Any:
+        return httpx.get(f"{self._url}{path}", params=parameters, timeout=30).json()
+
+    def hand_in(self, file: Path) -> str:
+        size, mine = file.stat().st_size, {"access_token": self._token}
+        file_id = str(self._get("/openupload", **mine, filetype="mp4", filesize=str(size))["data"]["file_id"])
+        headers = {"file_id": file_id, "range": f"0-{size - 1}", "file_size": str(size)}
+        assert httpx.post(f"{self._url}/upload", content=file.read_bytes(), headers=headers).json()["code"] == "A00000"
+        assert self._get("/api/file/info", **mine, file_id=file_id, file_name="n", description="d")["code"] == "A00000"
+        assert self._get("/uploadfinish", **mine, file_id=file_id)["code"] == "A00000"
+        return file_id
+
+    def status(self, file_id: str) -> Any:
+        return self._get("/api/file/fullStatus", access_token=self._token, file_id=file_id)
+
+
+def media_tools(served: Serving) -> list[int]:
+    found = []
+    for pid in served.tree():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).name().startswith("ffmpeg"):
+                found.append(pid)
+    return found
 
 
 # --- the first app ----------------------------------------------------------------------------------------------

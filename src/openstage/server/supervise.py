@@ -111,7 +111,8 @@ class Supervisor:
             "OPENSTAGE_LISTEN": running.listen,
             "OPENSTAGE_DATABASE_URL": running.database_url,
         }
-        children = [Child("web server", [sys.executable, "-m", "openstage.server.web", self._target], environment)]
+        web = [sys.executable, "-m", "openstage.server.web", running.host, str(running.port), self._target]
+        children = [Child("web server", web, environment)]
         if running.worker:
             children.append(Child("worker", [sys.executable, "-m", "openstage.cli", "worker"], environment))
         return children

@@ -1,7 +1,10 @@
-"""The HTTP server's process: granian around the application. Run as `python -m openstage.server.web`.
+"""The HTTP server's process: granian around the application. Run as `python -m openstage.server.web HOST PORT TARGET`.
 
 Two processes: granian's own, which listens and replaces a worker that died, and its one worker, which loads the
 application. The worker is killed with granian's process, as that is with the supervisor.
+
+Granian's own process loads next to nothing (it is told the address and doesn't read the settings): that is memory and
+time to start.
 """
 
 import functools
@@ -9,22 +12,21 @@ import importlib
 import os
 import signal
 import sys
+from typing import Any
 
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from starlette.types import ASGIApp
 
 from openstage.database.launch import die_with_parent
-from openstage.settings import load
 
 MIB = 1024**2
 END_WITHIN = 4
 """Seconds that requests under way have at the end of the server; then their connections are cut."""
 
 
-def application(parent: int, target: str) -> ASGIApp:
+def application(parent: int, target: str) -> Any:
     """Load the application, in granian's worker process.
 
     Args:
@@ -35,17 +37,15 @@ def application(parent: int, target: str) -> ASGIApp:
     if not die_with_parent(parent, signal.SIGKILL):
         sys.exit(1)
     module_name, _, name = target.partition(":")
-    app: ASGIApp = getattr(importlib.import_module(module_name), name)()
-    return app
+    return getattr(importlib.import_module(module_name), name)()
 
 
-def main(target: str = "openstage.app:create_app") -> None:
+def main(host: str, port: str, target: str) -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = load()
     server = Granian(
         target,
-        address=settings.host,
-        port=settings.port,
+        address=host,
+        port=int(port),
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         websockets=False,
