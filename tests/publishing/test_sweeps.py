@@ -6,6 +6,8 @@ from openstage.database import locks
 from openstage.publishing.pipeline import Pipeline
 from openstage.publishing.scratch import Scratch
 from openstage.storage.errors import StorageUnavailable
+from openstage.uploads.errors import UnknownUpload
+from openstage.works import lifecycle
 from openstage.works.errors import Purged
 from tests.publishing.stage import Stage
 from tests.publishing.tools import FakeTools
@@ -118,6 +120,21 @@ async def test_unfinished_uploads_expire(stage: Stage) -> None:
     assert not stage.uploads.staging_path(due).exists()
     assert stage.uploads.staging_path(fresh).exists()
     assert await stage.quota() == (0, 5)
+
+
+async def test_expiry_does_not_wait_for_a_finish_that_waits_for_it(stage: Stage) -> None:
+    file_id = await stage.sent()
+    await stage.execute(
+        "update upload set last_piece_at = now() - make_interval(secs => %s)", stage.settings.upload_lifetime + 1
+    )
+    async with stage.database.transaction() as finishing:
+        await lifecycle.lock(finishing, stage.caller, file_id)
+        assert await stage.upkeep.expire_uploads() == 1
+        with pytest.raises(UnknownUpload):
+            await stage.uploads.finish(finishing, stage.caller, file_id)
+    assert await stage.state(file_id) == "uploading"
+    await stage.upkeep.expire_uploads()
+    assert await stage.state(file_id) == "expired"
 
 
 async def test_old_playbacks_are_forgotten_but_stay_counted(stage: Stage) -> None:

@@ -63,12 +63,16 @@ class Upkeep:
         """Expire uploads that nobody has sent a piece of for `settings.upload_lifetime`."""
         async with self._database.transaction() as connection:
             expired = await self._uploads.expire_due(connection)
+            # Everybody else locks the work before its upload; who waits for ours mustn't be waited for. What is passed
+            # over now is found the next time.
             await connection.execute(
                 """
                 update work set state = 'expired', changed_at = now()
-                where file_id = any(%s) and state = 'uploading'
-                """,
-                (expired,),
+                where id in (
+                    select w.id from work w join upload u on u.file_id = w.file_id
+                    where w.state = 'uploading' and u.state = 'expired'
+                    for update of w skip locked)
+                """
             )
         for file_id in expired:
             await self._uploads.discard(file_id)
