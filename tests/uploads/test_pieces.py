@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openstage.errors import DomainError
+from openstage.errors import DomainError, Unavailable
 from openstage.identity.models import Caller
 from openstage.storage.errors import StorageFull
 from openstage.uploads.errors import BadPiece, BadSize, MissingRanges, StagingLost, Superseded, UnknownUpload
@@ -55,6 +55,14 @@ class Slow:
 
     def send(self, data: bytes) -> None:
         self._chunks.put_nowait(data)
+
+    async def is_read(self) -> None:
+        """Wait until the server has taken what was sent."""
+
+        async def taken() -> bool:
+            return self._chunks.empty()
+
+        await wait_until(taken, what="the chunk being read")
 
     async def stream(self) -> AsyncIterator[bytes]:
         while chunk := await self._chunks.get():
@@ -236,6 +244,45 @@ async def test_cancelling_stops_a_piece_in_flight_and_leaves_no_file(services: U
     assert not services.uploads.staging_path(file_id).exists()
 
 
+async def test_a_last_byte_that_a_neighbour_is_sending_is_waited_for_and_compared(
+    services: UploadServices, caller: Caller
+) -> None:
+    file_id = await open_upload(services, caller)
+    slow = Slow()
+    neighbour = asyncio.create_task(services.uploads.piece(file_id, slow.stream(), start=1000, shortest=1000))
+    slow.send(CONTENT[1000:1500])
+    await slow.is_read()
+    same, other = (CONTENT[:1001], CONTENT[:1000] + bytes([CONTENT[1000] ^ 1]))
+    pieces = [
+        asyncio.create_task(services.uploads.piece(file_id, stream(data), start=0, shortest=1000, longest=1001))
+        for data in (other, same)
+    ]
+    slow.send(CONTENT[1500:2000])
+    slow.send(b"")
+    await neighbour
+    with pytest.raises(BadPiece):
+        await pieces[0]
+    assert (await pieces[1]).length == 1001
+    assert services.uploads.staging_path(file_id).read_bytes()[:2000] == CONTENT[:2000]
+
+
+async def test_a_piece_whose_upload_another_process_ends_meanwhile_is_not_recorded(
+    services: UploadServices, caller: Caller
+) -> None:
+    file_id = await open_upload(services, caller)
+    slow = Slow()
+    piece = asyncio.create_task(services.uploads.piece(file_id, slow.stream(), start=0, shortest=len(CONTENT)))
+    slow.send(CONTENT[:2000])
+    await slow.is_read()
+    async with services.database.connection() as connection:
+        await connection.execute("update upload set state = 'expired' where file_id = %s", (file_id,))
+    slow.send(CONTENT[2000:])
+    slow.send(b"")
+    with pytest.raises(UnknownUpload):
+        await piece
+    assert await received(services, file_id) == ()
+
+
 async def test_finish_names_what_is_missing_counts_once_and_is_the_owners(
     services: UploadServices, caller: Caller
 ) -> None:
@@ -393,3 +440,19 @@ async def test_below_the_reserve_of_free_space_nothing_is_taken(
     monkeypatch.setattr("openstage.storage.space.free_bytes", lambda _folder: services.settings.min_free - 1)
     with pytest.raises(StorageFull):
         await open_upload(services, caller)
+
+
+async def test_nothing_is_recorded_before_it_is_durable(
+    services: UploadServices, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_id = await open_upload(services, caller)
+
+    def fails(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fails)
+        with pytest.raises(Unavailable):
+            await send(services, file_id, 0, CONTENT)
+    assert await received(services, file_id) == ()
+    await send(services, file_id, 0, CONTENT)
