@@ -21,8 +21,8 @@ from openstage.errors import DomainError
 from openstage.storage.errors import InvalidKey, ObjectMissing, StorageFull, StorageUnavailable
 from openstage.storage.port import ObjectStat, ObjectStore, check_key, check_prefix
 
-PIECE = 256 * 1024
-"""Bytes that `stream` reads at once: as fast as larger ones, and a thousand slow readers hold 256 MiB, not 1 GiB."""
+PIECE = 1024**2
+"""Bytes that `stream` reads at once: each piece costs a change of threads, which weighs more than its bytes."""
 _INCOMING = ".incoming"
 _STALE = 24 * 3600
 """Seconds after which a file in `.incoming` can only be the remains of a crash."""
@@ -87,25 +87,26 @@ class FolderStore(ObjectStore):
 
     @override
     async def read(self, key: str, start: int, length: int) -> bytes:
-        return await asyncio.to_thread(self._read, key, start, length)
+        with self._open(key) as descriptor:
+            if length <= PIECE:
+                return await _piece(key, descriptor, length, start)
+            pieces = []
+            while length > 0 and (piece := await _piece(key, descriptor, min(PIECE, length), start)):
+                pieces.append(piece)
+                start += len(piece)
+                length -= len(piece)
+            return b"".join(pieces)
 
     @override
     async def stream(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        with _errors(key):
-            descriptor = os.open(self._path(key), os.O_RDONLY)
-        try:
+        with self._open(key) as descriptor:
             end = start + length
             while start < end:
-                with _errors(key):
-                    piece = _read_cached(descriptor, min(PIECE, end - start), start) or await asyncio.to_thread(
-                        os.pread, descriptor, min(PIECE, end - start), start
-                    )
+                piece = await _piece(key, descriptor, min(PIECE, end - start), start)
                 if not piece:
                     raise ObjectMissing(f"The object {key} is shorter than its record says.")
                 start += len(piece)
                 yield piece
-        finally:
-            os.close(descriptor)
 
     @override
     async def download(self, key: str, path: Path) -> None:
@@ -134,6 +135,16 @@ class FolderStore(ObjectStore):
 
     def _path(self, key: str) -> Path:
         return self.folder / check_key(key)
+
+    @contextlib.contextmanager
+    def _open(self, key: str) -> Iterator[int]:
+        # Opening takes microseconds: a thread would cost more than it.
+        with _errors(key):
+            descriptor = os.open(f"{self.folder}/{check_key(key)}", os.O_RDONLY)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def _store(self, target: Path, write: Callable[[Path], object]) -> None:
         """Let `write` fill a fresh file, make that durable, and rename it to `target`."""
@@ -184,19 +195,6 @@ class FolderStore(ObjectStore):
         for new in reversed(missing):
             new.mkdir(exist_ok=True)
             sync_path(new.parent)
-
-    def _read(self, key: str, start: int, length: int) -> bytes:
-        with _errors(key):
-            descriptor = os.open(self._path(key), os.O_RDONLY)
-            try:
-                pieces = []
-                while length > 0 and (piece := os.pread(descriptor, length, start)):
-                    pieces.append(piece)
-                    start += len(piece)
-                    length -= len(piece)
-                return b"".join(pieces)
-            finally:
-                os.close(descriptor)
 
     def _download(self, key: str, path: Path) -> None:
         with _errors(key):
@@ -283,17 +281,18 @@ def _errors(what: str, *, missing: type[DomainError] = ObjectMissing) -> Iterato
         raise StorageUnavailable(f"{what}: {error.strerror or error}.") from error
 
 
-def _read_cached(descriptor: int, length: int, start: int) -> bytes:
-    """Read what lies in the page cache without waiting for a disk; empty if it doesn't.
+async def _piece(key: str, descriptor: int, length: int, start: int) -> bytes:
+    """Read up to `length` bytes; fewer at the end of the file.
 
-    It takes microseconds, where a thread takes a hundred of them. Whether the piece is cached is judged by its last
-    byte: files are read from front to back, so if that one is there the others are.
+    What lies in the page cache is read at once, which takes microseconds where a thread takes a hundred of them; for
+    what doesn't, a thread waits for the disk. The last byte tells: files are read from front to back.
     """
-    try:
-        os.preadv(descriptor, [bytearray(1)], start + length - 1, os.RWF_NOWAIT)
-    except OSError:  # not cached (EAGAIN), or a file system that can't tell (EOPNOTSUPP): the thread will see
-        return b""
-    return os.pread(descriptor, length, start)
+    with _errors(key):
+        try:
+            os.preadv(descriptor, [bytearray(1)], start + max(length, 1) - 1, os.RWF_NOWAIT)
+        except OSError:  # not cached (EAGAIN), or a file system that can't tell (EOPNOTSUPP)
+            return await asyncio.to_thread(os.pread, descriptor, length, start)
+        return os.pread(descriptor, length, start)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import functools
 import math
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import obstore
@@ -20,6 +22,9 @@ from openstage.storage.port import ObjectStat, ObjectStore, check_key, check_pre
 
 if TYPE_CHECKING:  # obstore gives these names to type checkers only
     from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import ObjectStore as Store
+
+T = TypeVar("T")
 
 MIB = 1024**2
 PIECE = 4 * MIB
@@ -29,6 +34,7 @@ PART = 8 * MIB
 _MOST_PARTS = 9_000
 """S3 takes 10,000 parts."""
 _PARTS_AT_ONCE = 4
+_CALLS_AT_ONCE = 32
 _DELETED_AT_ONCE = 1_000
 _RETRIES: "RetryConfig" = {
     "max_retries": 6,
@@ -60,6 +66,7 @@ class RemoteStore(ObjectStore):
         client: ClientConfig = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
         if options.pop("allow_http", "") in {"1", "true"} or options.get("endpoint", "").startswith("http://"):
             client["allow_http"] = True
+        self._threads = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="objects")
         self._address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
         try:
             if parts.scheme == "memory":
@@ -87,22 +94,22 @@ class RemoteStore(ObjectStore):
     @override
     async def put(self, key: str, data: bytes) -> None:
         with self._errors(key):
-            await obstore.put_async(self._store, check_key(key), data, use_multipart=False)
+            await self._run(obstore.put, check_key(key), data, use_multipart=False)
 
     @override
     async def put_file(self, key: str, path: Path) -> None:
         check_key(key)
-        with path.open("rb") as file:  # a file that can't be read is the caller's error, not the store's
+        with path.open("rb"):  # a file that can't be read is the caller's error, not the store's
             size = path.stat().st_size  # noqa: ASYNC240
-            with self._errors(key):
-                await obstore.put_async(
-                    self._store,
-                    key,
-                    file,
-                    use_multipart=size > PART,
-                    chunk_size=max(PART, math.ceil(size / _MOST_PARTS)),
-                    max_concurrency=_PARTS_AT_ONCE,
-                )
+        with self._errors(key):
+            await self._run(
+                obstore.put,
+                key,
+                path,
+                use_multipart=size > PART,
+                chunk_size=max(PART, math.ceil(size / _MOST_PARTS)),
+                max_concurrency=_PARTS_AT_ONCE,
+            )
 
     @override
     async def move_file(self, key: str, path: Path) -> None:
@@ -112,13 +119,12 @@ class RemoteStore(ObjectStore):
     @override
     async def get(self, key: str) -> bytes:
         with self._errors(key):
-            found = await obstore.get_async(self._store, check_key(key))
-            return bytes(await found.bytes_async())
+            return await self._run(_read_all, check_key(key))
 
     @override
     async def stat(self, key: str) -> ObjectStat:
         with self._errors(key):
-            found = await obstore.head_async(self._store, check_key(key))
+            found = await self._run(obstore.head, check_key(key))
         etag = found["e_tag"] or f"{found['last_modified'].timestamp():.6f}-{found['size']:x}"
         return ObjectStat(size=found["size"], etag=etag.removeprefix("W/").strip('"'))
 
@@ -126,11 +132,13 @@ class RemoteStore(ObjectStore):
     async def read(self, key: str, start: int, length: int) -> bytes:
         if length <= 0:
             return b""
-        # Stores disagree on a range that begins at or after the end; the size decides for all of them.
-        size = (await self.stat(key)).size
-        if start >= size:
+        try:
+            return await self._range(key, start, length)
+        except StorageUnavailable:
+            # A range that begins at the end or after it is an error of the store; only the size tells it from others.
+            if start < (await self.stat(key)).size:
+                raise
             return b""
-        return await self._range(key, start, min(length, size - start))
 
     @override
     async def stream(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
@@ -175,11 +183,8 @@ class RemoteStore(ObjectStore):
 
     @override
     async def list(self, prefix: str = "") -> list[str]:
-        found: list[str] = []
         with self._errors(prefix):
-            async for page in obstore.list(self._store, check_prefix(prefix) or None, chunk_size=1000):
-                found += [entry["path"] for entry in page]
-        return sorted(found)
+            return sorted(await self._run(_list_all, check_prefix(prefix) or None))
 
     @override
     async def check(self) -> None:
@@ -190,17 +195,26 @@ class RemoteStore(ObjectStore):
 
     async def _range(self, key: str, start: int, length: int) -> bytes:
         with self._errors(key):
-            return bytes(await obstore.get_range_async(self._store, key, start=start, length=length))
+            return bytes(await self._run(obstore.get_range, check_key(key), start=start, length=length))
 
     async def _delete(self, keys: Sequence[str]) -> None:
         try:
             with self._errors("delete"):
-                await obstore.delete_async(self._store, keys)
+                await self._run(obstore.delete, keys)
         except ObjectMissing:
             # Some stores stop at the first missing object of a batch: then one by one.
             for key in keys:
                 with contextlib.suppress(ObjectMissing), self._errors(key):
-                    await obstore.delete_async(self._store, key)
+                    await self._run(obstore.delete, key)
+
+    async def _run(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Run one of obstore's blocking calls, which let go of the interpreter, in a thread of ours.
+
+        Its asynchronous ones answer from threads of their own; now and then one of those comes too late and kills a
+        process that is about to end (SIGABRT, seen with obstore 0.12 on CPython 3.11).
+        """
+        called = functools.partial(call, self._store, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, called)
 
     @contextlib.contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -218,3 +232,11 @@ class RemoteStore(ObjectStore):
             if any(word in text for word in _FULL):
                 raise StorageFull(f"The store {self._address} has no room left.") from error
             raise StorageUnavailable(f"The store {self._address} does not answer: {text.splitlines()[0]}") from error
+
+
+def _read_all(store: "Store", key: str) -> bytes:
+    return bytes(obstore.get(store, key).bytes())
+
+
+def _list_all(store: "Store", prefix: str | None) -> list[str]:
+    return [entry["path"] for page in obstore.list(store, prefix, chunk_size=1000) for entry in page]
