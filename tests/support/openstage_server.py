@@ -46,11 +46,15 @@ class OpenstageServer:
         """File of what the server printed."""
         return self.data.with_name(self.data.name + ".log")
 
+    def command_line(self) -> list[str]:
+        """What starts the server."""
+        return [sys.executable, "-m", "openstage.cli", "serve"]
+
     def start(self) -> None:
         """Start it and wait until database, storage and worker are there."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "openstage.cli", "serve"],
+                self.command_line(),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
