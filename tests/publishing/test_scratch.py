@@ -44,8 +44,11 @@ def test_what_is_just_being_made_is_left_alone(tmp_path: Path) -> None:
     ours = Scratch(tmp_path)
     young, old = tmp_path / ".young", tmp_path / ".old"
     young.mkdir()
+    half_removed = tmp_path / "half-removed"
+    (half_removed / "run").mkdir(parents=True)
     old.mkdir()
-    os.utime(old, (time.time() - 10_000,) * 2)
+    for folder in (old, half_removed):
+        os.utime(folder, (time.time() - 10_000,) * 2)
     (tmp_path / "not a scratch folder").write_text("x")
     ours.remove_dead()
     assert sorted(path.name for path in tmp_path.iterdir() if path != ours.folder) == [".young", "not a scratch folder"]

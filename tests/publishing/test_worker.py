@@ -204,3 +204,39 @@ async def test_a_worker_bears_the_loss_of_every_database_connection(stage: Stage
     assert tools
     with contextlib.suppress(psutil.NoSuchProcess):
         assert not psutil.pid_exists(worker.pid)
+
+
+@pytest.mark.slow
+async def test_a_worker_that_died_elsewhere_is_missed_within_seconds(stage: Stage) -> None:
+    file_id = await stage.handed_in(long_clip())
+    with worker_process(stage.settings) as first:
+        await rendering(stage, first)
+        # Another machine's scratch folder can't be seen: only its silence tells of its worker's death.
+        (folder,) = stage.settings.scratch_folder.iterdir()
+        (folder / "lock").unlink()
+        with worker_process(stage.settings) as second:
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait_for_death()
+            await settled(stage, file_id, within=30)
+            assert second.process.poll() is None
+
+
+@pytest.mark.slow
+async def test_a_worker_that_was_only_asleep_does_no_harm(stage: Stage) -> None:
+    file_id = await stage.handed_in(long_clip())
+    with worker_process(stage.settings) as sleeper:
+        await rendering(stage, sleeper)
+        os.kill(sleeper.pid, signal.SIGSTOP)
+        try:
+            with worker_process(stage.settings):
+                await settled(stage, file_id, within=40)
+            in_force = await stage.work(file_id)
+        finally:
+            os.kill(sleeper.pid, signal.SIGCONT)
+        second = await stage.handed_in(small_clip())
+        await settled(stage, second, within=40)
+        assert await stage.work(file_id) == in_force
+        assert sleeper.process.poll() is None, sleeper.text()
+    await assert_whole(stage, file_id, long_clip())
+    await assert_whole(stage, second, small_clip())
+    assert scratch_of(stage.settings) == []

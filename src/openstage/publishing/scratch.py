@@ -85,7 +85,8 @@ def _remove_if_dead(folder: Path) -> list[int]:
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR)
     except OSError:
-        # Its owner, or another who found it dead, is removing it just now; or somebody else's thing.
+        # Its owner, or another who found it dead, is removing it just now, or was killed while it did.
+        _remove_if_old(folder)
         return []
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +100,7 @@ def _remove_if_dead(folder: Path) -> list[int]:
 
 
 def _remove_if_old(folder: Path) -> None:
-    """Remove what a worker left that died between making its folder and locking it."""
+    """Remove what a worker left that died while it made its folder or removed one."""
     with contextlib.suppress(OSError):
-        if time.time() - folder.stat().st_mtime > _BIRTH_SECONDS:
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > _BIRTH_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
