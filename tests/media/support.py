@@ -68,13 +68,14 @@ def write_playlist(rendition: Rendition) -> Path:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder makes of a file: times of frames and of keyframes, end, picture size, pixel format."""
+    """What a decoder makes of a file: times of frames and of keyframes, end, size, pixel format, matrix, primaries and transfer."""
 
     times: list[float]
     keyframes: list[float]
     end: float
     size: tuple[int, int]
     pixel_format: str
+    colours: tuple[int, int, int]
 
 
 def decode_picture(path: Path) -> Decoded:
@@ -90,6 +91,7 @@ def decode_picture(path: Path) -> Decoded:
             end=max(time + lasts for time, _, lasts in frames),
             size=(context.width, context.height),
             pixel_format=context.pix_fmt or "",
+            colours=(int(context.colorspace), int(context.color_primaries), int(context.color_trc)),
         )
 
 

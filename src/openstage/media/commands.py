@@ -20,7 +20,7 @@ MP4_LIMIT = {"1": 200_000, "2": 400_000}
 MP4_SOUND = {"1": (40_000, 1), "2": (72_000, 2)}
 MP4_SOUND_ALONE = {"1": (96_000, 2), "2": (192_000, 2)}
 LONG_GOP = 100_000  # frames; keyframes come where we force them and nowhere else
-PAD_SECONDS = 0.1  # a stream that ends so much earlier than the other is filled up
+PAD_SECONDS = 0.2  # a stream that ends so much earlier than the other is filled up
 
 COLOR_MATRICES = {
     "bt709": "bt709",
@@ -31,6 +31,7 @@ COLOR_MATRICES = {
     "bt2020nc": "bt2020",
     "bt2020c": "bt2020",
 }
+TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"  # encoders write what frames say
 HD_HEIGHT = 720  # an untagged picture at least so high is BT.709, a smaller one BT.601, as players have it
 
 # Fragments carry the file's own clock. The edit list takes back the delay of reordered frames and nothing else; without
@@ -115,7 +116,7 @@ def first_scale(video: VideoStream, width: int, height: int) -> list[str]:
     else:
         matrices = f"in_color_matrix={colour_matrix(video)}:out_color_matrix=bt709:out_range=tv"
         filters += [f"scale={width}:{height}:flags=bicubic:{matrices}"]
-    return [*filters, "format=yuv420p", "setsar=1"]
+    return [*filters, "format=yuv420p", "setsar=1", TAGS]
 
 
 def timing_filters(source: Source, rate: Fraction | None) -> list[str]:
@@ -224,7 +225,6 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
         *("-c:v", "libx264", "-preset", PRESET, *level, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),
         *("-g", str(LONG_GOP), "-sc_threshold", "0", "-forced-idr", "1", "-force_key_frames", forced),
         *("-fps_mode", "vfr", "-enc_time_base", "1:90000"),
-        *("-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709", "-color_range", "tv"),
         *(["-threads", str(threads)] if threads else []),
     ]
 

@@ -24,6 +24,7 @@ MICROSECONDS = 1_000_000
 SLOWEST, BASE_SECONDS = 120, 600
 LONGEST_LAST_FRAME = 10  # seconds
 MP4_TRIES = 3  # with a lower bit rate each time, until the file is within its limit
+SMALLEST_MP4 = 4096  # bytes: of a few frames the index alone is more than the limit allows
 MUXING_RATE = 6_000  # bits per second that an MP4's index takes, at most,
 MUXING_FIXED = 24_000  # and bits that it takes however short the file is
 
@@ -274,7 +275,7 @@ async def _within_limit(plan: Plan, mp4: Mp4, folder: Path, settings: Settings) 
     path = folder / "mp4" / f"{mp4.quality}.mp4"
     for _ in range(MP4_TRIES):
         made = await asyncio.to_thread(_mp4, path, mp4.quality)
-        if made.average_bandwidth <= MP4_LIMIT[mp4.quality] or mp4.rung is None:
+        if made.average_bandwidth <= MP4_LIMIT[mp4.quality] or made.byte_size <= SMALLEST_MP4 or mp4.rung is None:
             return made
         too_much = made.average_bandwidth / MP4_LIMIT[mp4.quality]
         smaller = replace(mp4.rung, crf=min(51, mp4.rung.crf + 6))

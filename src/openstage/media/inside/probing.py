@@ -12,7 +12,7 @@ from .opening import BROKEN, first_frame, open_file
 SAMPLE = 3000  # packets of the picture from whose time stamps the frame rate is told
 TAIL_SECONDS = 20
 ALL = 1 << 60  # bytes
-JUMP = 10  # seconds; as in ffmpeg, a longer step in a transport stream's clock is a new recording
+JUMP, BACK = 10, 0.1  # seconds; as in ffmpeg, a longer step in a transport stream's clock is a new recording
 
 
 def boxes_trouble(file: Any, size: int) -> str | None:
@@ -76,6 +76,7 @@ class Track:
     def __init__(self, jumpy: bool) -> None:
         self.jumpy = jumpy
         self.shift = 0.0
+        self.decoded: float | None = None
         self.first: float | None = None
         self.end: float | None = None
         self.packets = 0
@@ -89,10 +90,9 @@ class Track:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return
+        if self.jumpy and packet.dts is not None:
+            self.follow(float(packet.dts * packet.time_base))
         seconds = float(stamp * packet.time_base) + self.shift
-        if self.jumpy and self.end is not None and abs(seconds - self.end) > JUMP:
-            self.shift += self.end - seconds  # two recordings in one: the clock goes on
-            seconds = self.end
         if self.first is None or seconds < self.first:
             self.first = seconds
         end = seconds + float((packet.duration or 0) * packet.time_base)
@@ -100,6 +100,12 @@ class Track:
             self.end = end
         if len(self.stamps) < SAMPLE:
             self.stamps.append(seconds)
+
+    def follow(self, decoded: float) -> None:
+        """Where the clock jumps, two recordings have been joined: it goes on from where it was."""
+        if self.decoded is not None and self.end is not None and not -BACK < decoded - self.decoded < JUMP:
+            self.shift = self.end - decoded
+        self.decoded = decoded
 
 
 def scan(container: Any, streams: list[Any], enough: float) -> tuple[dict[int, Track], bool]:
