@@ -6,13 +6,14 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 
 from openstage.cli.output import print_json, size
 from openstage.cli.upload import fail, upload_with_bar, wait_with_spinner
@@ -73,11 +74,16 @@ def video(
 
 @dataclass(slots=True)
 class Step:
-    """Something that was done."""
+    """Something that is being done."""
 
     name: str
+    spinner: Status
     seconds: float = 0.0
     note: str = ""
+
+    def show(self, fraction: float) -> None:
+        """Show how much of it is done."""
+        self.spinner.update(f"{escape(self.name)} {fraction:.0%}")
 
 
 class Steps:
@@ -94,12 +100,12 @@ class Steps:
     @contextlib.contextmanager
     def step(self, name: str, *, spinner: bool = True) -> Iterator[Step]:
         """Time a step; its `note` is printed behind the time."""
-        step = Step(name)
+        step = Step(name, self.console.status(escape(name)))
         started = time.monotonic()
-        with self.console.status(escape(name)) if spinner else contextlib.nullcontext():
+        with step.spinner if spinner else contextlib.nullcontext():
             yield step
         step.seconds = round(time.monotonic() - started, 3)
-        self.done.append(asdict(step))
+        self.done.append({"name": name, "seconds": step.seconds, "note": step.note})
         self.say(f"[green]✓[/green] {name:<28} {step.seconds:>7.2f} s   [dim]{escape(step.note)}[/dim]")
 
 
@@ -138,7 +144,7 @@ def _drive(server: DemoServer, steps: Steps) -> str:
     with tempfile.TemporaryDirectory(prefix="openstage-clip-") as folder, server.cloud() as cloud:
         path = Path(folder, "demonstration.mp4")
         with steps.step("Synthesise a clip") as step:
-            clip.make_clip(path, lambda _: None)
+            clip.make_clip(path, step.show)
             step.note = f"{clip.SECONDS} s, 1280x720, with sound, {size(path.stat().st_size)}"
         with steps.step("Authorise") as step:
             cloud.authorise()
