@@ -19,6 +19,7 @@ from openstage.storage.errors import StorageFull
 from openstage.uploads.errors import BadPiece, StagingLost
 from openstage.uploads.leases import Lease
 from openstage.uploads.ranges import ByteRange, cut
+from openstage.uploads.writeback import WRITEBACK_BYTES, begin_writeback
 
 Buffer = bytes | memoryview
 
@@ -55,6 +56,7 @@ class StagingFile:
         self._create = create
         self._descriptor = -1
         self._written = False
+        self._handed_over = 0
         self.md5 = hashlib.md5(usedforsecurity=False)
 
     def store(self, buffers: Sequence[Buffer], position: int) -> None:
@@ -122,7 +124,9 @@ class StagingFile:
             os.ftruncate(self._descriptor, self._size)
 
     def _write(self, buffers: Sequence[Buffer], position: int) -> None:
-        self._written = True
+        if not self._written:
+            self._written = True
+            self._handed_over = position
         pending = list(buffers)
         while pending:
             written = os.pwritev(self._descriptor, pending, position)
@@ -131,6 +135,9 @@ class StagingFile:
                 written -= len(pending.pop(0))
             if pending and written:
                 pending[0] = memoryview(pending[0])[written:]
+        if position - self._handed_over >= WRITEBACK_BYTES:
+            begin_writeback(self._descriptor, self._handed_over, position)
+            self._handed_over = position
 
 
 @contextlib.contextmanager
@@ -189,9 +196,15 @@ class PieceWriter:
 
     async def finish(self) -> str:
         """Store what is left and make all of it durable; returns the piece's MD5."""
-        await self._flush()
         await self._stored()
-        self._start(self._staging.sync)
+        batch, position = self._take()
+
+        def end() -> None:
+            if batch:
+                self._staging.store(batch, position)
+            self._staging.sync()
+
+        self._start(end)
         await self._stored()
         return self._staging.md5.hexdigest()
 
@@ -204,12 +217,16 @@ class PieceWriter:
 
     async def _flush(self) -> None:
         await self._stored()
-        if self._batch:
-            batch, self._batch = self._batch, []
-            position = self._position
-            self._position += self._gathered
-            self._gathered = 0
-            self._start(lambda: self._staging.store(batch, position))
+        batch, position = self._take()
+        self._start(lambda: self._staging.store(batch, position))
+
+    def _take(self) -> tuple[list[Buffer], int]:
+        """Batch gathered so far and its position; the next one begins."""
+        batch, self._batch = self._batch, []
+        position = self._position
+        self._position += self._gathered
+        self._gathered = 0
+        return batch, position
 
     async def _stored(self) -> None:
         if self._job is not None:
