@@ -69,6 +69,20 @@ class Repository:
         row = await self._database.fetch_one(query, values)
         return (rendition_name(quality, row[0]), StoredObject(row[1], row[2])) if row else None
 
+    async def mp4(self, slug: str, quality: str, *, review: bool) -> StoredObject | None:
+        """Find a whole mp4 file of a work.
+
+        Raises:
+            Unavailable: the database is away.
+
+        """
+        query: LiteralString = (
+            "select rendition.key, rendition.byte_size from work join rendition on rendition.work_id = work.id"
+            " where kind = 'mp4' and quality = %(quality)s and complete and " + _VISIBLE
+        )
+        row = await self._database.fetch_one(query, {"slug": slug, "quality": quality, "review": review})
+        return StoredObject(*row) if row else None
+
     async def picture(self, slug: str, kind: PictureKind, *, review: bool = False) -> StoredObject | None:
         """Find a picture of a work.
 

@@ -145,11 +145,12 @@ class Delivery:
         review = grant.kind is Kind.REVIEW
         if match["picture"]:
             return await self._picture(slug, match["picture"], review=review)
-        renditions = await self._repository.renditions(slug, review=review)
+        response: Response | None = None
         if match["form"] == "m3u8":
+            renditions = await self._repository.renditions(slug, review=review)
             response = self._playlist(slug, match["quality"], renditions, grant, request.path_params["token"])
-        else:
-            response = self._mp4(match["quality"], renditions)
+        elif found := await self._repository.mp4(slug, match["quality"], review=review):
+            response = self._send(found, "video/mp4")
         if response is None:
             raise MediaGone(_GONE)
         if request.method == "GET" and grant.kind is Kind.ADDRESS:
@@ -170,12 +171,6 @@ class Delivery:
         return _playlist_response(
             multivariant_playlist(listed, lambda r: f"{self._path}/media/{token}/{slug}/hls/{r.name}.m3u8")
         )
-
-    def _mp4(self, quality: str, renditions: list[Rendition]) -> Response | None:
-        for rendition in renditions:
-            if rendition.kind == "mp4" and rendition.quality == quality and rendition.complete:
-                return self._send(StoredObject(rendition.key, rendition.byte_size), "video/mp4")
-        return None
 
     async def _hls(self, slug: str, match: re.Match[str], *, review: bool) -> Response:
         """Answer what playlists list: media playlists, initialisation sections, segments."""
