@@ -55,6 +55,7 @@ def build_assets(root: Path) -> bool:
         [node, "build.mjs", str(fresh)], cwd=frontend, capture_output=True, text=True, check=False
     )
     if bundling.returncode:
+        shutil.rmtree(fresh)
         raise SystemExit(f"Bundling the pages' scripts failed:\n{bundling.stderr.strip()}")
     (fresh / ".digest").write_text(digest)
     # A running server has read its assets already; the next one finds the old ones or the new ones, never half of them.

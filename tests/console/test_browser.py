@@ -1,6 +1,7 @@
 """The pages in a real browser: it plays, it can be used by mouse, finger and keyboard, and nothing complains."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -177,7 +178,7 @@ def test_every_control_is_reached_by_tab_and_has_a_name(browser: Browser, site: 
             break  # once round
         assert focused.accessible_name, focused.get_attribute("outerHTML")
         names.append(focused.accessible_name)
-    for name in ("Position", "Play", "Mute", "Volume", "Settings", "Full screen"):
+    for name in ("Position", "Play", "Mute", "Volume", "Settings 360p", "Full screen"):
         assert name in names
     browser.find("[data-settings]").send_keys(Keys.ENTER)
     assert browser.find("[data-settings]").get_attribute("aria-expanded") == "true"
@@ -254,6 +255,24 @@ def test_hostile_text_does_nothing(browser: Browser, site: Site) -> None:
         assert browser.js("window.hacked") is None
         assert browser.js("document.images.length") <= 2
     assert hostile in str(browser.js("document.title"))
+
+
+def test_screen_readers_and_low_vision_are_served(browser: Browser, site: Site, frontend: Path) -> None:
+    """What axe-core can see: names, roles, landmarks, contrast."""
+    axe = (frontend / "node_modules/axe-core/axe.min.js").read_text()
+    site.works.add(work("waiting000000000", id=2, state="publishing", percent=40.0))
+    site.works.add(work("gone000000000000", id=3, state="failed"))
+    run = "axe.run().then((found) => arguments[0](found.violations.map((v) => [v.id, v.nodes.map((n) => n.html)])))"
+    pages = ["/", "/docs/quickstart", "/e/gone000000000000", "/w/waiting000000000", f"/w/{SLUG}"]
+    for path in pages:
+        watch(browser, site, path)
+        browser.driver.execute_script(axe)
+        assert browser.driver.execute_async_script(run) == [], path
+    play(browser)
+    browser.click("[data-settings]")
+    browser.wait_js("document.getAnimations().length === 0")
+    assert browser.driver.execute_async_script(run) == []
+    assert all("410" in complaint for complaint in browser.complaints())
 
 
 @pytest.mark.parametrize("path", ["/", f"/w/{SLUG}", f"/e/{SLUG}", "/w/nothing", "/docs/", "/docs/video-dialect"])

@@ -55,6 +55,7 @@ class Documents:
         tokens = self._markdown.parse(file.read_text("utf-8"))
         _give_anchors(tokens)
         _point_links(tokens)
+        _let_code_scroll(tokens)
         html = self._markdown.renderer.render(tokens, self._markdown.options, {})
         return Document(name, _title(file), html)
 
@@ -96,3 +97,10 @@ def _point_links(tokens: list[Token]) -> None:
                 file, mark, anchor = target.partition("#")
                 address = _address(file)
                 child.attrSet("href", f"{address or ('./' if file else '')}{mark}{anchor}")
+
+
+def _let_code_scroll(tokens: list[Token]) -> None:
+    """Let the keyboard reach blocks that are wider than the page."""
+    for token in tokens:
+        if token.type in {"fence", "code_block"}:
+            token.attrSet("tabindex", "0")

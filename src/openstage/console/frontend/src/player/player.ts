@@ -128,11 +128,7 @@ export class Player {
     });
     // A picture that can't be had is no reason for a broken-image sign.
     root.querySelector("[data-poster]")?.addEventListener("error", (event) => (event.target as Element).remove());
-    part(root, "retry").addEventListener("click", () => {
-      this.started = false;
-      this.pendingSeek = video.currentTime;
-      void this.play();
-    });
+    part(root, "retry").addEventListener("click", () => void this.play());
     document.addEventListener("fullscreenchange", () => {
       const full = document.fullscreenElement === root;
       root.classList.toggle("is-full", full);
@@ -145,9 +141,10 @@ export class Player {
     const { root } = this;
     const surface = part(root, "surface");
     part(root, "big").addEventListener("click", () => this.toggle());
-    surface.addEventListener("click", (event) => {
+    let finger = false;
+    surface.addEventListener("pointerdown", (event) => (finger = event.pointerType === "touch"));
+    surface.addEventListener("click", () => {
       // A finger's first tap brings the controls back, a mouse's click plays and pauses.
-      const finger = (event as PointerEvent).pointerType === "touch";
       if (!finger || !this.started) this.toggle();
       else if (root.classList.contains("is-idle")) this.wake();
       else if (!this.video.paused) root.classList.add("is-idle");
@@ -174,6 +171,9 @@ export class Player {
   private showFault(fault: Fault): void {
     this.root.classList.remove("is-busy");
     this.video.pause();
+    // The next try begins from the start: with a fresh address, where this one broke off.
+    this.started = false;
+    this.pendingSeek ??= this.video.currentTime;
     part(this.root, "fault-text").textContent = this.texts[fault];
     part(this.root, "retry").hidden = fault === "unsupported";
     part(this.root, "fault").hidden = false;

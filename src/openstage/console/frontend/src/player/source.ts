@@ -41,8 +41,9 @@ export class Source {
   /** Begin with the rung whose short side is `quality` (0: automatic), at `position` seconds. */
   async load(quality: number, position = 0): Promise<void> {
     this.wanted = quality;
-    const [address, Library] = await Promise.all([this.freshAddress(), library()]);
+    const [address, Library] = await Promise.all([this.freshAddress(), library().catch(() => undefined)]);
     if (!address) return;
+    if (!Library) return this.events.onFault("network");
     if (Library.isSupported()) {
       this.attach(Library, address, position);
     } else if (this.video.canPlayType("application/vnd.apple.mpegurl")) {
