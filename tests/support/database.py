@@ -13,12 +13,10 @@ from psycopg import sql
 
 from openstage.database.cluster import NAME
 from openstage.database.embedded import running_database
-from openstage.database.migrate import migrate
 from openstage.settings import Settings
 
 # Tests of durability make their own servers; the shared one may forget everything when the machine falls over.
-CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-TEMPLATE = "template_openstage"
+CARELESS = {"autovacuum": "off", "fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _numbers = itertools.count(1)
 
 
@@ -28,8 +26,7 @@ class TestServer:
     __test__ = False
 
     def __init__(self, address: str) -> None:
-        self._address = address
-        migrate(self.address(TEMPLATE, create=True))
+        self._address = address  # of a migrated database that nobody connects to, so that it can be copied
 
     def address(self, name: str, *, create: bool = False, template: str = "template0") -> str:
         """Address of a database, which is made first if asked."""
@@ -41,11 +38,11 @@ class TestServer:
     def database(self, *, migrated: bool = True) -> Iterator[str]:
         """Give a fresh database for the length of the block."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
-        yield self.address(name, create=True, template=TEMPLATE if migrated else "template0")
+        yield self.address(name, create=True, template=NAME if migrated else "template0")
         self._execute("drop database {} with (force)", name)
 
     def _execute(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self._address, autocommit=True) as connection:
+        with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 

@@ -75,9 +75,9 @@ def initial_account(account: Account) -> Account:
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Make a folder if it isn't there; under root it belongs to whom the folder around it belongs."""
+    """Make a folder in the data folder if it isn't there; under root it belongs to whom the data folder belongs."""
     if not folder.is_dir():
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        folder.mkdir(mode=mode, exist_ok=True)
         give_as_around(folder)
 
 

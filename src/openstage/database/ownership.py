@@ -47,7 +47,8 @@ def prepare_folder(folder: Path) -> None:
 
     """
     try:
-        make_folder(folder)
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         make_folder(folder / "run", mode=0o711)  # PostgreSQL may pass through to its socket
         probe = folder / "run" / f"probe-{os.getpid()}"
         probe.touch()

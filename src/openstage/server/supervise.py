@@ -30,6 +30,8 @@ from openstage.settings import Settings
 END_WITHIN = 8.0
 """Seconds that the children have to end by themselves; longer than the web server takes to cut connections."""
 START_WITHIN = 120.0
+LET_GO_WITHIN = 2.0
+"""Seconds for the processes of a server that has just been killed to let go of the address."""
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _logger = logs.get_logger("serve")
@@ -68,6 +70,7 @@ class Supervisor:
         before = {number: signal.getsignal(number) for number in (*ENDINGS, signal.SIGCHLD)}
         place = DataFolder(self._settings.folder)
         place.own("serve", embedded=not self._settings.database_url)
+        self._warn_of_mixed_owners()
         try:
             self._listen_to_signals()
             listen = self._free_address()
@@ -90,10 +93,25 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def _warn_of_mixed_owners(self) -> None:
+        owner = self._settings.folder.stat().st_uid
+        if os.geteuid() == 0 != owner:
+            _logger.warning(
+                "The data folder isn't root's, but root runs the server: its owner won't be able to use what it makes.",
+                owner=owner,
+            )
+
     # --- starting ---------------------------------------------------------------------------------------------
     def _free_address(self) -> str:
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return f"{host}:{free_address(self._settings.host, self._settings.port)}"
+        deadline = time.monotonic() + LET_GO_WITHIN
+        while True:
+            try:
+                return f"{host}:{free_address(self._settings.host, self._settings.port)}"
+            except AddressTaken:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def _start_database(self) -> str:
         address = self._settings.database_url
