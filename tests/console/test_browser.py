@@ -213,6 +213,8 @@ def test_a_work_that_was_taken_down_says_so(browser: Browser, site: Site) -> Non
     browser.click("[data-big]")
     browser.wait_js("!document.querySelector('[data-fault]').hidden")
     assert "no longer available" in browser.text("[data-fault]")
+    assert not browser.find(".player-spinner").is_displayed()
+    assert browser.find("[data-toggle]").accessible_name == "Play"
     site.works.add(work())
     browser.click("[data-retry]")
     browser.wait_js(f"{TIME} > 0.3")

@@ -61,6 +61,7 @@ export class Player {
       this.started = true;
       this.root.classList.add("is-started", "is-busy");
       await this.source.load(recall().quality, this.pendingSeek ?? 0);
+      if (!this.started) return; // it failed, and has said so
       this.pendingSeek = undefined;
     }
     // Refused where the browser allows no playing without a gesture: the big button stays.
