@@ -68,7 +68,7 @@ def write_playlist(rendition: Rendition) -> Path:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder makes of a file: times of frames and of keyframes, end, size, pixel format, matrix, primaries and transfer."""
+    """What a decoder makes of a file; `colours` are matrix, primaries and transfer."""
 
     times: list[float]
     keyframes: list[float]

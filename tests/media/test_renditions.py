@@ -68,7 +68,7 @@ async def test_nothing_is_written_but_what_is_told(tmp_path: Path) -> None:
 
 
 async def test_sixty_frames_stay_sixty_above_and_become_thirty_below(tmp_path: Path) -> None:
-    made = await convert(make_clip(size="1280x720", fps=60, duration=4.2, acodec=None, pattern="sync"), tmp_path)
+    made = await convert(make_clip(size="720x720", fps=60, duration=4.2, acodec=None, pattern="sync"), tmp_path)
     rates = {it.quality: it.frame_rate for it in made.of("hls_video")}
     assert rates == {"96": 30, "1": 30, "2": 30, "3": 30, "4": 60}
     check(made)
