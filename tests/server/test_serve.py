@@ -144,6 +144,25 @@ def test_an_address_of_another_machine_is_said_in_one_line(data: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("listen", "127.0.0.1:99999", "no port 99999"),
+        ("database_url", "postgresql://x@127.0.0.1:1/x", "database does not answer"),
+        ("storage_url", "nonsense://bucket", "nonsense"),
+    ],
+)
+def test_a_setting_that_can_not_work_is_said_without_a_traceback(
+    data: Path, setting: str, value: str, words: str
+) -> None:
+    result = run(data, "serve", **{setting: value})
+    assert result.returncode == 1
+    first = result.stderr.splitlines()[0]
+    assert first.startswith("openstage: ")
+    assert words in first
+    assert "Traceback" not in result.stderr
+
+
 def test_a_folder_that_can_not_be_written_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = run(tmp_path / "file" / "data", "serve")

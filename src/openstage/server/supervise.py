@@ -23,7 +23,7 @@ from openstage.database.embedded import cluster_in
 from openstage.database.migrate import migrate
 from openstage.database.ownership import DataFolder
 from openstage.observability import logs
-from openstage.server.children import Child, describe_status
+from openstage.server.children import Child
 from openstage.server.errors import AddressTaken, ServerNotStarted
 from openstage.settings import Settings
 
@@ -32,6 +32,7 @@ END_WITHIN = 8.0
 START_WITHIN = 120.0
 LET_GO_WITHIN = 2.0
 """Seconds for the processes of a server that has just been killed to let go of the address."""
+LARGEST_PORT = 65535
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _logger = logs.get_logger("serve")
@@ -140,8 +141,8 @@ class Supervisor:
         while not self._ending():
             if answers(running.host, running.port):
                 return True
-            if (status := web.ended()) is not None:
-                raise ServerNotStarted(f"The web server ended before it was ready ({describe_status(status)}).")
+            if web.ended() is not None:
+                raise ServerNotStarted("The web server ended before it was ready; what stands above says why.")
             if time.monotonic() > deadline:
                 raise ServerNotStarted(f"The web server did not answer within {START_WITHIN:.0f} s.")
             self._wake.wait(0.03)
@@ -208,6 +209,8 @@ def free_address(host: str, port: int) -> int:
         AddressTaken: why is in the message.
 
     """
+    if port > LARGEST_PORT:
+        raise AddressTaken(f"There is no port {port}; choose one up to {LARGEST_PORT} with OPENSTAGE_LISTEN.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

@@ -12,6 +12,7 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from granian import Granian
@@ -20,13 +21,16 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from openstage.database.launch import die_with_parent
+from openstage.errors import DomainError
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
 
 MIB = 1024**2
 END_WITHIN = 4
 """Seconds that requests under way have at the end of the server; then their connections are cut."""
 
 
-def application(parent: int, target: str) -> Any:
+def application(parent: int, target: str) -> App:
     """Load the application, in granian's worker process.
 
     Args:
@@ -37,7 +41,23 @@ def application(parent: int, target: str) -> Any:
     if not die_with_parent(parent, signal.SIGKILL):
         sys.exit(1)
     module_name, _, name = target.partition(":")
-    return getattr(importlib.import_module(module_name), name)()
+    inner: App = getattr(importlib.import_module(module_name), name)()
+
+    async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await inner(scope, receive, send)
+        except DomainError as error:
+            # A setting that can't work, or a database that is away: one line, and no further try from here. What
+            # comes next is the supervisor's to decide.
+            sys.stderr.write(f"openstage: {error.message}\n")
+            sys.stderr.flush()
+            os.kill(parent, signal.SIGKILL)
+            os._exit(1)
+
+    def app(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        return lifespan(scope, receive, send) if scope["type"] == "lifespan" else inner(scope, receive, send)
+
+    return app
 
 
 def main(host: str, port: str, target: str) -> None:
