@@ -29,6 +29,7 @@ Fault = Literal[
     "lost-reply",  # everything is done, then the connection breaks instead of a reply
     "503",  # with an envelope, as the contract has it for what may pass
     "502-html",  # as a proxy says it
+    "413-html",
     "wrong-md5",  # the piece is stored, another digest is reported
     "damaged",  # the piece is stored with a byte changed and reported as such
     "garbage",  # HTTP 200, but not this interface
@@ -324,8 +325,8 @@ class Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, bytes]:
         if fault == "503":
             return 503, json.dumps({"code": "Q00001", "msg": "no disk space"}).encode()
-        if fault == "502-html":
-            return 502, b"<html>Bad Gateway</html>"
+        if fault in ("502-html", "413-html"):
+            return int(fault[:3]), b"<html>a proxy's page</html>"
         if fault == "garbage":
             return 200, b"<html>Welcome to the hotel's network</html>"
         if fault == "Q00001":

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from openstage.client import (
     FailedError,
     Partner,
     Person,
+    Progress,
     PublishingFailedError,
     QuotaExceededError,
     Retry,
@@ -28,8 +30,9 @@ from openstage.client import (
 )
 from openstage.client.uploading import Framing
 from tests.client.conftest import content_of
+from tests.conftest import free_port
 from tests.support.fixtures import make_clip
-from tests.support.openstage_server import OpenstageServer
+from tests.support.openstage_server import OpenstageServer, running_openstage
 from tests.support.waiting import wait_for
 
 
@@ -128,8 +131,8 @@ def test_a_cancelled_upload_is_worth_nothing_any_more(cloud: VideoCloud, tmp_pat
     (tmp_path / "x.mp4").write_bytes(content_of(30_000))
     seen: list[str] = []
 
-    def cancel(progress: object) -> None:
-        seen.append(progress.file_id)  # type: ignore[attr-defined]
+    def cancel(progress: Progress) -> None:
+        seen.append(progress.file_id)
         if len(seen) == 3:
             cloud.cancel(seen[0])
 
@@ -203,3 +206,25 @@ def test_the_demonstration_with_a_server_of_its_own(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["own_server"] is True
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_and_started_again_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "long.bin"
+    path.write_bytes(os.urandom(1024**2) * 24)
+    with running_openstage(tmp_path / "data", free_port()) as server:
+        restarting: list[threading.Thread] = []
+
+        def kill(progress: Progress) -> None:
+            if progress.fraction > 0.3 and not restarting:
+                assert server.process is not None
+                server.process.kill()
+                server.process.wait()
+                restarting.append(threading.Thread(target=server.start))
+                restarting[0].start()
+
+        patient = Retry(attempts=60, first_delay=0.2, longest_delay=2.0)
+        with client_of(server, server.create_app(), retry=patient) as cloud:
+            video = cloud.upload(path, piece_size=256 * 1024, on_progress=kill)
+        restarting[0].join()
+        assert original(server, video.file_id).read_bytes() == path.read_bytes()

@@ -9,10 +9,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent.parent
-ALONE = {"httpx", "httpcore", "anyio", "certifi", "idna", "h11", "sniffio", "typing_extensions"}
-"""httpx and what it needs itself."""
 
 
 @pytest.fixture(scope="module")
@@ -40,35 +39,77 @@ def test_the_wheel_needs_nothing_but_httpx(wheel: Path) -> None:
         assert "openstage/py.typed" in archive.namelist()
 
 
-def test_the_client_works_where_nothing_else_is_installed(wheel: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
-    program = f"""
+def run_alone(site: Path, packages: set[str], program: str) -> list[str]:
+    """Run a program where only the unpacked wheel and some packages (with what they need) can be imported.
+
+    Returns:
+        the lines it printed.
+
+    """
+    hidden = set(metadata.packages_distributions()) - {"openstage", *modules_of(packages)}
+    assert {"pydantic_settings", "starlette", "psycopg", "msgspec"} <= hidden
+    prelude = f"""
         import sys
-        site = {str(metadata.distribution("httpx").locate_file(""))!r}
-        allowed = {ALONE!r} | {{"openstage"}} | set(sys.stdlib_module_names)
 
         class Nothing:
             def find_spec(self, name, path=None, target=None):
-                if name.partition(".")[0] not in allowed:
-                    raise ModuleNotFoundError(name, name=name)
+                if name.partition(".")[0] in {hidden!r}:
+                    raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
         sys.meta_path.insert(0, Nothing())
-        sys.path[:0] = [{str(tmp_path)!r}]
-        sys.path.append(site)
+        sys.path[:0] = [{str(site)!r}]
+        sys.path.append({str(metadata.distribution("httpx").locate_file(""))!r})
+    """
+    text = textwrap.dedent(prelude) + textwrap.dedent(program)
+    command = [sys.executable, "-I", "-S", "-c", text]
+    done = subprocess.run(command, cwd=site, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def modules_of(packages: set[str]) -> set[str]:
+    """Top-level modules of packages and of what they need, extras aside."""
+    seen: set[str] = set()
+    waiting = set(packages)
+    while waiting:
+        package = waiting.pop()
+        seen.add(package)
+        needs = [Requirement(need) for need in metadata.requires(package) or []]
+        waiting |= {need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})} - seen
+    wanted = set(map(canonical, seen))
+    owners = metadata.packages_distributions()
+    return {module for module, names in owners.items() if wanted & set(map(canonical, names))}
+
+
+def canonical(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def test_the_client_works_where_only_httpx_is_installed(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    where, names = run_alone(
+        tmp_path,
+        {"httpx"},
+        """
         from openstage.client import AsyncVideoCloud, VideoCloud
         VideoCloud("id", "secret").close()
         print(sys.modules["openstage"].__file__)
         print(*sorted(name for name in sys.modules if name.startswith("openstage.")))
-    """
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", textwrap.dedent(program)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+        """,
     )
-    assert done.returncode == 0, done.stderr
-    where, names = done.stdout.splitlines()
     assert where.startswith(str(tmp_path))
     assert all(name.startswith("openstage.client") for name in names.split())
+
+
+def test_openstage_upload_works_where_only_the_cli_extra_is_installed(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    lines = run_alone(
+        tmp_path,
+        {"httpx", "rich", "typer"},
+        """
+        from openstage.cli import main
+        sys.argv = ["openstage", "upload", "--help"]
+        main()
+        """,
+    )
+    assert any("--piece-size" in line for line in lines)

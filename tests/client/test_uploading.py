@@ -133,6 +133,12 @@ def test_a_foreign_network_is_named(fake: FakeCloud, film: Path, upload: Upload)
         upload(fake, film)
 
 
+def test_a_proxy_that_takes_no_large_requests_is_named(fake: FakeCloud, film: Path, upload: Upload) -> None:
+    fake.fail("upload", "413-html", 9)
+    with pytest.raises(ProtocolError, match=r"no request of 10000 bytes; use a smaller piece_size"):
+        upload(fake, film)
+
+
 def test_nobody_there(fake: FakeCloud, film: Path) -> None:
     fake.address = "http://127.0.0.1:9"
     with client(fake) as cloud, pytest.raises(UnreachableError, match=r"authorize at http://127.0.0.1:9.*4 times"):

@@ -112,6 +112,11 @@ def _failure(request: Request, reply: Reply, envelope: dict[str, Any] | None) ->
     if 300 <= reply.status < 400:
         target = reply.headers.get("location", "").partition("?")[0]
         return ProtocolError(f"{where}: redirected to {target!r}; use that host's address instead")
+    if reply.status == 413 and request.body is not None:
+        return ProtocolError(
+            f"{where}: a proxy takes no request of {request.body.length} bytes; use a smaller piece_size, or raise its "
+            "limit (nginx: client_max_body_size)"
+        )
     return ProtocolError(f"{where}: HTTP {reply.status} and no reply of this interface; is the address right?")
 
 

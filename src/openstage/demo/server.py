@@ -67,7 +67,8 @@ def running_server(url: str, settings: Settings, client_id: str, client_secret: 
         return DemoServer(url, client_id, client_secret, own=False)
     if not settings.folder.is_dir():
         raise NoServerError(f"a server runs at {url}, but its data are not in {settings.folder}: {_GIVE}")
-    for credentials in (_first_app(settings.folder), _new_app()):
+    for find in (_first_app, _new_app):
+        credentials = find(settings.folder)
         if credentials is None:
             continue
         server = DemoServer(url, credentials["client_id"], credentials["client_secret"], own=False)
@@ -88,7 +89,7 @@ def _first_app(folder: Path) -> dict[str, str] | None:
     return None
 
 
-def _new_app() -> dict[str, str] | None:
+def _new_app(_: Path) -> dict[str, str] | None:
     command = [sys.executable, "-m", "openstage.cli", "app", "create", "--name", "Demonstration", "--json"]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
