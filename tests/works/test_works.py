@@ -74,6 +74,24 @@ async def test_what_is_too_long_is_refused_with_a_reason(stage: Stage, metadata:
 
 
 # --- listing ------------------------------------------------------------------------------------------------------
+async def test_the_latest_works_of_all_can_be_paged_to_the_oldest(stage: Stage) -> None:
+    made = await published(stage, 7)
+    for state in (*UNREADY, "reviewing", "refused"):
+        await stage.force(await stage.sent(), state)
+    # Three at a time at the same moment.
+    await stage.execute("update work set published_at = now() - id / 3 * interval '1 minute'")
+    await stage.operations.delete(made.pop())
+    seen: list[str] = []
+    after = None
+    while page := await stage.works.latest(2, after=after):
+        seen += [work.file_id for work in page]
+        after = page[-1].slug
+    assert sorted(seen) == sorted(made)
+    moments = [str((await stage.work(file_id)).published_at) for file_id in seen]
+    assert moments == sorted(moments, reverse=True)
+    assert await stage.works.latest(after="\0nothing") == []
+
+
 async def test_a_listing_holds_the_callers_published_works_newest_first(stage: Stage) -> None:
     mine = await published(stage, 3)
     for state in (*UNREADY, "reviewing", "refused"):
