@@ -113,3 +113,18 @@ def test_openstage_upload_works_where_only_the_cli_extra_is_installed(wheel: Pat
         """,
     )
     assert any("--piece-size" in line for line in lines)
+
+
+def test_without_the_cli_extra_the_command_says_what_to_install(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    said = run_alone(
+        tmp_path,
+        {"httpx"},
+        """
+        try:
+            import openstage.cli
+        except SystemExit as end:
+            print(end)
+        """,
+    )
+    assert said == ["openstage at the command line needs typer: pip install 'openstage[cli]'"]

@@ -8,10 +8,13 @@ import os
 import sys
 from typing import Any
 
-import typer
-from typer.core import TyperGroup
-
 from openstage import __version__
+
+try:
+    import typer
+    from typer.core import TyperGroup
+except ModuleNotFoundError as missing:
+    sys.exit(f"openstage at the command line needs {missing.name}: pip install 'openstage[cli]'")
 
 # name: (module, attribute that is a typer.Typer, help)
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -26,7 +26,7 @@ from rich.progress import (
 from openstage.cli.output import print_json, size
 from openstage.client import App, Category, Person, Progress, Status, Video, VideoCloud, VideoCloudError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 INTERRUPTED = 130
 DEFAULT_SERVER = "http://127.0.0.1:8080"
