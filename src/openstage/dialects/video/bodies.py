@@ -30,8 +30,7 @@ class Body:
 
     def __init__(self, request: Request, *, silence: float) -> None:
         """Prepare; nothing is read yet. `silence` in seconds: how long the sender may pause."""
-        self.content_type = request.headers.get("content-type", "").strip().lower()
-        self.declared_content_type = request.headers.get("content-type", "")
+        self.content_type = request.headers.get("content-type", "").strip()
         length = request.headers.get("content-length", "")
         self.length = int(length) if length.isascii() and length.isdigit() else None
         """Content-Length, if there is one."""
@@ -104,12 +103,14 @@ class Body:
             return
 
     async def looks_multipart(self) -> bool:
-        """Whether the content is multipart/form-data: it begins with a boundary line, and a part's header follows."""
+        """Whether the content is multipart/form-data: a boundary line comes first, or soon if it is declared."""
         head = (await self.peek()).lstrip(b"\r\n")
-        rest = head.partition(b"\n")[2]
+        declared = self.content_type.lower().startswith("multipart/")
         if not head.startswith(b"--"):
-            return False
-        return self.content_type.startswith("multipart/") or b"content-disposition" in rest.lower() or not rest.strip()
+            boundary = declared_boundary(self.content_type) if declared else None
+            return boundary is not None and b"\n--" + boundary in head
+        rest = head.partition(b"\n")[2]
+        return declared or b"content-disposition" in rest.lower() or not rest.strip()
 
 
 class MultipartBody:
@@ -117,7 +118,7 @@ class MultipartBody:
 
     def __init__(self, body: Body) -> None:
         self._body = body
-        self._scanner = MultipartScanner(declared_boundary(body.declared_content_type))
+        self._scanner = MultipartScanner(declared_boundary(body.content_type))
         self._events = self._scan()
 
     async def next_part(self) -> PartBegin | None:

@@ -280,7 +280,7 @@ def _is_file(part: PartBegin) -> bool:
 
 async def _is_multipart(parameters: Parameters, body: Body) -> bool:
     """Decide by content: multipart bodies come with any Content-Type or none, raw ones as urlencoded forms."""
-    if not body.content_type.startswith("multipart/") and body.length is not None:
+    if not body.content_type.lower().startswith("multipart/") and body.length is not None:
         found = _RANGE.fullmatch(parameters.text("range"))
         if found and body.length - (int(found[2]) - int(found[1])) in {0, 1}:
             return False  # it is as long as the piece itself: whatever it looks like, it is the piece
@@ -291,5 +291,5 @@ async def _add_form(parameters: Parameters, body: Body) -> None:
     content = await body.read(LONGEST_FIELD)
     if content is None:
         raise BadInput("range is missing.")
-    for name, value in parse_body(content, body.declared_content_type):
+    for name, value in parse_body(content, body.content_type):
         parameters.add_field(name, value)
