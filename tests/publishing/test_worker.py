@@ -44,6 +44,13 @@ async def settled(stage: Stage, file_id: str, state: str = "published", within: 
     await wait_until(done, within=within, what=state)
 
 
+async def job_ended(stage: Stage, file_id: str) -> None:
+    async def gone() -> bool:
+        return await stage.job_count(file_id) == 0
+
+    await wait_until(gone, what="the end of the job")
+
+
 async def rendering(stage: Stage, worker: WorkerProcess) -> list[psutil.Process]:
     """Wait until ffmpeg is at work; gives the processes."""
 
@@ -87,6 +94,8 @@ async def test_a_worker_publishes_what_is_handed_in(stage: Stage) -> None:
         film, text = await stage.handed_in(small_clip()), await stage.handed_in(b"This is no film.\n" * 100)
         await settled(stage, film)
         await settled(stage, text, "failed")
+        for file_id in (film, text):
+            await job_ended(stage, file_id)
         assert worker.process.poll() is None
     work = await stage.work(film)
     assert 900 <= (work.duration_ms or 0) <= 1100
@@ -110,11 +119,7 @@ async def test_a_worker_killed_at_every_point_of_a_run_publishes_all_the_same(st
         await stage.execute("update work set tries = least(tries, 1)")
     await settled(stage, file_id, within=1)
     with worker_process(stage.settings):
-
-        async def job_ended() -> bool:
-            return await stage.job_count(file_id) == 0
-
-        await wait_until(job_ended, what="the end of the job")
+        await job_ended(stage, file_id)
     await stage.upkeep.run()
     await assert_whole(stage, file_id, short_sound())
     assert scratch_of(stage.settings) == []
