@@ -4,6 +4,7 @@ Written after the S3 API reference; `OPENSTAGE_TEST_S3` (such as `s3://bucket?en
 same tests against a real server instead.
 """
 
+import functools
 import hashlib
 import itertools
 import os
@@ -143,6 +144,7 @@ class S3:
         return xml(f"<DeleteResult>{''.join(gone)}</DeleteResult>")
 
 
+@functools.cache
 def etag(data: bytes) -> str:
     return f'"{hashlib.md5(data).hexdigest()}"'
 

@@ -5,11 +5,19 @@ from typing import Final, LiteralString
 from psycopg.rows import class_row
 
 from openstage.database.engine import Database
+from openstage.database.lookups import SharedLookup
 from openstage.delivery.models import PictureKind, Rendition, Segment, StoredObject, rendition_name
 
 _VISIBLE: Final[LiteralString] = (
     "work.slug = %(slug)s and work.deleted_at is null and (work.state = 'published' or %(review)s)"
 )
+_RENDITIONS: Final[LiteralString] = """
+    select asked.number, work.state = 'published', kind, quality, complete, width, height, frame_rate, codecs,
+           bandwidth, average_bandwidth, rendition.duration_ms, byte_size, key
+    from unnest(%s::text[]) with ordinality as asked (slug, number)
+    join work using (slug) join rendition on rendition.work_id = work.id
+    where work.deleted_at is null
+    """
 
 
 class Repository:
@@ -17,6 +25,7 @@ class Repository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._renditions = SharedLookup(database, _RENDITIONS)
 
     async def renditions(self, slug: str, *, review: bool = False) -> list[Rendition]:
         """Return all renditions of a work; none if it may not be seen.
@@ -25,15 +34,8 @@ class Repository:
             Unavailable: the database is away.
 
         """
-        query: LiteralString = (
-            "select kind, quality, complete, width, height, frame_rate, codecs, bandwidth, average_bandwidth,"
-            " rendition.duration_ms, byte_size, key from rendition join work on work.id = work_id where " + _VISIBLE
-        )
-        async with (
-            self._database.connection() as connection,
-            connection.cursor(row_factory=class_row(Rendition)) as cursor,
-        ):
-            return await (await cursor.execute(query, {"slug": slug, "review": review})).fetchall()
+        found = await self._renditions.rows(slug)
+        return [Rendition(*row) for published, *row in found if published or review]
 
     async def segments(self, slug: str, rendition: Rendition) -> list[Segment]:
         """Return the segments of an HLS rendition in order.

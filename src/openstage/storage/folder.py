@@ -21,8 +21,9 @@ from openstage.errors import DomainError
 from openstage.storage.errors import InvalidKey, ObjectMissing, StorageFull, StorageUnavailable
 from openstage.storage.port import ObjectStat, ObjectStore, check_key, check_prefix
 
-PIECE = 1024**2
-"""Bytes that `stream` reads at once: each piece costs a change of threads, which weighs more than its bytes."""
+PIECE = 256 * 1024
+"""Bytes that `stream` reads at once: faster than 1 MiB, as they stay in the processor's cache, and a slow reader
+holds less."""
 _INCOMING = ".incoming"
 _STALE = 24 * 3600
 """Seconds after which a file in `.incoming` can only be the remains of a crash."""
