@@ -88,7 +88,7 @@ def test_every_output_drops_metadata_and_chapters() -> None:
 def test_keyframes_are_forced_at_the_same_moments() -> None:
     by_time = arguments(info({"rate": 25.0}, None))
     assert {by_time[place + 1] for place, it in enumerate(by_time) if it == "-force_key_frames"} == {
-        "expr:gte(t,n_forced*4)"
+        f"expr:{commands.NEW_CELL}"
     }
     by_count = arguments(info({"rate": 59.94}, None))
     forced = [by_count[place + 1] for place, it in enumerate(by_count) if it == "-force_key_frames"]

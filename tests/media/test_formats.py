@@ -127,6 +127,45 @@ async def test_a_cut_that_left_an_edit_list(tmp_path: Path) -> None:
     assert heard == pytest.approx(seen, abs=0.03)
 
 
+async def test_a_picture_that_begins_late(tmp_path: Path) -> None:
+    source, folder = tmp_path / "late.mkv", tmp_path / "made"
+    folder.mkdir()
+    clip = make_clip(pattern="sync", duration=3.0)
+    inputs = ["-itsoffset", "1.5", "-i", str(clip), "-i", str(clip), "-map", "0:v", "-map", "1:a"]
+    run_ffmpeg(*inputs, "-c", "copy", str(source))
+    made = await convert(source, folder)
+    picture = made.of("hls_video")[0]
+    assert picture.segments[0].start_us == 0
+    assert picture.duration_ms == pytest.approx(4500, abs=100)
+    seen = flashes(whole(picture))
+    assert seen[1:] == pytest.approx([2.5, 3.5], abs=0.05)
+    assert beeps(whole(made.of("hls_audio")[0])) == pytest.approx([0.0, 1.0, 2.0], abs=0.03)
+
+
+async def test_a_song_with_one_picture(tmp_path: Path) -> None:
+    source, folder = tmp_path / "song.mp4", tmp_path / "made"
+    folder.mkdir()
+    still = ["-f", "lavfi", "-i", "testsrc=size=320x180:rate=1/20:duration=20"]
+    sound = ["-f", "lavfi", "-i", "sine=duration=20"]
+    run_ffmpeg(*still, *sound, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", str(source))
+    made = await whole_way(source, folder)
+    assert len(made.of("hls_video")[0].segments) == 5
+
+
+async def test_a_screen_recording_with_long_pauses(tmp_path: Path) -> None:
+    source, folder = tmp_path / "screen.mkv", tmp_path / "made"
+    folder.mkdir()
+    graph = "testsrc2=size=320x180:rate=25:duration=30,select='lt(t,2)+between(t,13,15)+gt(t,28)'"
+    run_ffmpeg("-f", "lavfi", "-i", graph, "-fps_mode", "vfr", "-c:v", "libx264", str(source))
+    made = await convert(source, folder)
+    picture = made.of("hls_video")[0]
+    assert picture.duration_ms == pytest.approx(30_000, abs=100)
+    decoded = decode_picture(whole(picture))
+    assert decoded.keyframes == pytest.approx([segment.start_us / 1e6 for segment in picture.segments], abs=0.001)
+    assert len(picture.segments) == 3
+    assert next(time for time in decoded.times if 2.1 < time < 27.9) == pytest.approx(13.0, abs=0.05)
+
+
 async def test_interlaced_pictures_lose_their_combs(tmp_path: Path) -> None:
     source = tmp_path / "interlaced.ts"
     graph = "testsrc2=size=352x288:rate=50:duration=2,tinterlace=interleave_top,setfield=tff"
@@ -215,6 +254,7 @@ async def test_two_hours(tmp_path: Path) -> None:
     assert len(picture.segments) == pytest.approx(1800, abs=2)
     assert sound.duration_ms == pytest.approx(picture.duration_ms, abs=500)
     check(made, tolerance=1.0)
-    last = picture.segments[-1]
-    assert (last.start_us + last.duration_us) / 1000 == pytest.approx(picture.duration_ms, abs=2)
+    first, last = picture.segments[0], picture.segments[-1]
+    lasts = last.start_us + last.duration_us - first.start_us
+    assert lasts / 1000 == pytest.approx(picture.duration_ms, abs=2)
     assert len(decode_picture(whole(made.of("mp4", "1")[0])).times) == pytest.approx(86_400, abs=20)

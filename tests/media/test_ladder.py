@@ -91,6 +91,7 @@ def test_any_picture_gets_rungs_that_can_be_encoded(
         (30.0, None, None),
         (30.3, None, None),
         (12.0, None, None),
+        (1.0, Fraction(5), Fraction(5)),
         (50.0, Fraction(50), Fraction(25)),
         (59.94, Fraction(60000, 1001), Fraction(30000, 1001)),
         (60.0, Fraction(60), Fraction(30)),

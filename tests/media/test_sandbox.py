@@ -15,6 +15,8 @@ from openstage.media import jail
 from openstage.media.errors import ScratchFull, TookTooLong, ToolKilled, ToolMissing, Unplayable
 from openstage.media.helper import python_libraries
 from openstage.media.sandbox import Finished, Limits, confinement, run
+from tests.media.support import convert
+from tests.support.fixtures import make_clip
 from tests.support.waiting import wait_for, wait_until
 
 LIMITS = Limits(seconds=20, cpu_seconds=10)
@@ -162,6 +164,9 @@ async def test_a_disk_that_runs_full_is_told(tmp_path: Path) -> None:
     try:
         with pytest.raises(ScratchFull):
             await python("open('big', 'wb').write(bytes(1 << 20))", tmp_path)
+        (tmp_path / "big").unlink()
+        with pytest.raises(ScratchFull):
+            await convert(make_clip(), tmp_path)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
 

@@ -19,6 +19,11 @@ SOUND_RATE = 128_000  # bits per second of HLS sound
 MP4_LIMIT = {"1": 200_000, "2": 400_000}
 MP4_SOUND = {"1": (40_000, 1), "2": (72_000, 2)}
 MP4_SOUND_ALONE = {"1": (96_000, 2), "2": (192_000, 2)}
+# A keyframe at the first frame of each stretch of four seconds, counted from 0 whatever gaps there are; the clocks of
+# containers may be a few milliseconds off.
+NEW_CELL = (
+    f"isnan(prev_forced_t)+gt(floor((t+0.005)/{KEYFRAME_SECONDS}),floor((prev_forced_t+0.005)/{KEYFRAME_SECONDS}))"
+)
 LONG_GOP = 100_000  # frames; keyframes come where we force them and nowhere else
 PAD_SECONDS = 0.2  # a stream that ends so much earlier than the other is filled up
 
@@ -213,7 +218,7 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
 
     """
     every = rung.keyframe_every
-    forced = f"expr:not(mod(n,{every}))" if every else f"expr:gte(t,n_forced*{KEYFRAME_SECONDS})"
+    forced = f"not(mod(n,{every}))" if every else NEW_CELL
     if rate is None:
         limits = ["-maxrate", str(rung.max_rate), "-bufsize", str(rung.buffer)]
     else:
@@ -223,7 +228,7 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
     level = ["-profile:v", "high" if rung.short_side >= 720 else "main"]
     return [
         *("-c:v", "libx264", "-preset", PRESET, *level, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),
-        *("-g", str(LONG_GOP), "-sc_threshold", "0", "-forced-idr", "1", "-force_key_frames", forced),
+        *("-g", str(LONG_GOP), "-sc_threshold", "0", "-forced-idr", "1", "-force_key_frames", f"expr:{forced}"),
         *("-fps_mode", "vfr", "-enc_time_base", "1:90000"),
         *(["-threads", str(threads)] if threads else []),
     ]
@@ -234,19 +239,22 @@ def sound_encoder(rate: int, channels: int) -> list[str]:
     return ["-c:a", "aac", "-b:a", str(rate), "-ac", str(channels)]
 
 
-def hls_output(folder: str) -> list[str]:
-    """The end of an HLS output: an initialisation section and one file per segment in `folder`."""
+def hls_output(folder: str, seconds: float) -> list[str]:
+    """The end of an HLS output: an initialisation section and one file per segment in `folder`.
+
+    A new segment begins at the first keyframe (of sound: packet) at least `seconds` times their number in.
+    """
     return [
         *("-map_metadata", "-1", "-map_chapters", "-1", "-avoid_negative_ts", "disabled", "-f", "hls"),
-        *("-hls_time", str(KEYFRAME_SECONDS), "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4"),
+        *("-hls_time", str(seconds), "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4"),
         *("-hls_flags", "independent_segments+temp_file", "-hls_segment_options", SEGMENT_OPTIONS),
         *("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", f"{folder}/%05d.m4s", f"{folder}/list.m3u8"),
     ]
 
 
 def hls_video(pad: str, rung: Rung, folder: str, threads: int = 0) -> list[str]:
-    """Output arguments of one rung."""
-    return ["-map", f"[{pad}]", *video_encoder(rung, threads=threads), *hls_output(folder)]
+    """Output arguments of one rung: each keyframe begins a segment."""
+    return ["-map", f"[{pad}]", *video_encoder(rung, threads=threads), *hls_output(folder, 1)]
 
 
 def hls_sound(pad: str, audio: AudioStream, folder: str) -> list[str]:
@@ -257,7 +265,7 @@ def hls_sound(pad: str, audio: AudioStream, folder: str) -> list[str]:
     """
     channels = min(2, audio.channels)
     encoder = sound_encoder(SOUND_RATE if channels > 1 else SOUND_RATE * 3 // 4, channels)
-    return ["-map", f"[{pad}]", *encoder, "-bsf:a", r"noise=drop=lt(pts\,0)", *hls_output(folder)]
+    return ["-map", f"[{pad}]", *encoder, "-bsf:a", r"noise=drop=lt(pts\,0)", *hls_output(folder, KEYFRAME_SECONDS)]
 
 
 def mp4_output(mp4: Mp4, path: str, seconds: float, video_pad: str | None, sound_pad: str | None) -> list[str]:

@@ -208,7 +208,7 @@ def confine(spec: dict[str, object]) -> None:
     limit(resource.RLIMIT_CPU, number["cpu_seconds"], number["cpu_seconds"] + 5)
     # Not RLIMIT_AS: decoders reserve far more addresses than they use. This counts what is private and writable.
     limit(resource.RLIMIT_DATA, number["memory"])
-    limit(resource.RLIMIT_STACK, 8 * 1024 * 1024)  # also the size of each thread's stack, which counts above
+    limit(resource.RLIMIT_STACK, 2 * 1024 * 1024)  # also the size of each thread's stack, which counts above
     limit(resource.RLIMIT_FSIZE, number["file_size"])
     limit(resource.RLIMIT_NOFILE, number["open_files"])
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):

@@ -16,6 +16,7 @@ LONGEST_SIDE = 4096  # of level 5.1 and of what players' decoders take
 SMALLEST_SIDE = 16  # x264 takes less, hardware decoders don't
 ABOVE = 1.1  # a source is given the next rung if it is that much larger than the rung below
 SLOW, FAST = 30, 60  # frames per second: caps of low and high rungs
+SLIDES, SLIDES_PACE = 2, 5  # a slower picture (slides, a cover) is repeated, so that segments don't get too long
 TOLERANCE = 1.02  # 30.3 frames per second are let through as 30
 
 
@@ -117,6 +118,8 @@ def fit(size: tuple[int, int], short_side: int) -> tuple[int, int]:
 def pace_of(video: VideoStream) -> Pace:
     """Frame rates of the ladder: whole fractions of the source's, so that no frame is made up or shown unevenly."""
     rate = exact_rate(video.nominal_frame_rate or video.frame_rate or 25.0)
+    if video.frame_rate < SLIDES:
+        return Pace(Fraction(SLIDES_PACE), Fraction(SLIDES_PACE))
     high = rate / math.ceil(rate / Fraction(FAST * TOLERANCE))
     low = high / math.ceil(high / Fraction(SLOW * TOLERANCE))
     # A picture that begins late is filled up from the start, which needs a regular pace; so does thinning out.

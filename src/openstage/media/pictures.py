@@ -14,7 +14,7 @@ from openstage.media.ladder import LONGEST_SIDE
 from openstage.media.models import AudioStream, Cover, MediaInfo, Picture, PictureKind, VideoStream
 from openstage.media.renditions import reason_of
 from openstage.media.sandbox import GIB, MIB, Limits, run
-from openstage.media.tools import find_ffmpeg
+from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
 WIDTHS: dict[PictureKind, int] = {"original": LONGEST_SIDE, "img": 640, "thumbnail": 320}
@@ -145,7 +145,7 @@ async def _make(
     task: _Task, chain: str, sizes: dict[PictureKind, tuple[int, int]], seek: float | None = None
 ) -> tuple[Picture, ...]:
     """Run ffmpeg once for all sizes of the first picture that comes out of a filter chain."""
-    source, threads = task.source, task.settings.encoder_threads
+    source, threads = task.source, thread_count(task.settings)
     graph = f"{chain},split={len(sizes)}" + "".join(f"[{kind}]" for kind in sizes)
     for kind, (width, height) in sizes.items():
         matrices = "in_color_matrix=bt709:out_color_matrix=bt601:out_range=pc"  # as JFIF has it

@@ -14,7 +14,7 @@ from openstage.media.ladder import KEYFRAME_SECONDS, MP4_STEPS, Rung, ladder
 from openstage.media.models import MediaInfo, Rendition, Segment
 from openstage.media.sandbox import Limits, run
 from openstage.media.timing import exact_rate
-from openstage.media.tools import find_ffmpeg
+from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
 OnProgress = Callable[[float], None]
@@ -97,7 +97,7 @@ def _plan_mp4s(source: Source, rungs: Sequence[Rung]) -> list[Mp4]:
 
 def encode_arguments(plan: Plan, settings: Settings) -> list[str]:
     """The whole ffmpeg command that makes the plan's renditions."""
-    source, threads = plan.source, settings.encoder_threads
+    source, threads = plan.source, thread_count(settings)
     graph: list[str] = []
     outputs: list[str] = []
     if plan.rungs:
@@ -287,12 +287,12 @@ async def _within_limit(plan: Plan, mp4: Mp4, folder: Path, settings: Settings) 
 
 def _mp4_arguments(plan: Plan, settings: Settings) -> list[str]:
     """The ffmpeg command that makes nothing but the plan's one MP4."""
-    source, mp4 = plan.source, plan.mp4s[0]
+    source, mp4, threads = plan.source, plan.mp4s[0], thread_count(settings)
     graph = commands.picture_graph(source, plan.rungs, {plan.rungs[0].quality: ["v"]})
     graph += [commands.sound_graph(source, ["s"])] if source.audio else []
     return [
-        *commands.base_arguments(find_ffmpeg(settings), settings.encoder_threads),
-        *commands.input_arguments(source.path, source.info.container, settings.encoder_threads),
+        *commands.base_arguments(find_ffmpeg(settings), threads),
+        *commands.input_arguments(source.path, source.info.container, threads),
         *("-filter_complex", ";".join(graph)),
         *commands.mp4_output(mp4, f"mp4/{mp4.quality}.mp4", source.end, "v", "s" if source.audio else None),
     ]

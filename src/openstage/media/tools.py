@@ -1,6 +1,7 @@
 """Which ffmpeg is used, and what it can do."""
 
 import importlib.util
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from openstage.media.sandbox import Limits, run
 from openstage.settings import Settings
 
 REQUIRED_ENCODERS = ("libx264", "aac", "mjpeg")
+MOST_THREADS = 8
 ASKING = Limits(seconds=30, cpu_seconds=20)
 
 
@@ -34,6 +36,14 @@ def find_ffmpeg(settings: Settings) -> Path:
     if system is None:
         raise ToolMissing("There is no ffmpeg: install the package imageio-ffmpeg, or set `ffmpeg` to a program.")
     return Path(system).absolute()
+
+
+def thread_count(settings: Settings) -> int:
+    """Threads of each encoder and decoder; 0: ffmpeg's own choice, which is good up to some cores.
+
+    On large machines it takes memory by the gigabyte for little: there are as many encoders as rungs.
+    """
+    return settings.encoder_threads or (MOST_THREADS if len(os.sched_getaffinity(0)) > MOST_THREADS else 0)
 
 
 async def ffmpeg_version(settings: Settings) -> str:
