@@ -456,3 +456,10 @@ async def test_nothing_is_recorded_before_it_is_durable(
             await send(services, file_id, 0, CONTENT)
     assert await received(services, file_id) == ()
     await send(services, file_id, 0, CONTENT)
+
+
+async def test_no_index_holds_what_a_piece_changes(services: UploadServices) -> None:
+    async with services.database.connection() as connection:
+        rows = await (await connection.execute("select indexdef from pg_indexes where tablename = 'upload'")).fetchall()
+    assert rows
+    assert not [definition for (definition,) in rows if "received" in definition or "last_piece_at" in definition]

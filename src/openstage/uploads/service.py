@@ -159,7 +159,7 @@ class Uploads:
             f"""
             select {_COLUMNS} from upload
             where state = 'open' and last_piece_at < now() - make_interval(secs => %(lifetime)s)
-            order by last_piece_at limit %(limit)s for update skip locked
+            order by id limit %(limit)s for update skip locked
             """,
             {"lifetime": self._settings.upload_lifetime, "limit": limit},
         )

@@ -8,7 +8,7 @@ create table upload (
     node           text        not null,                         -- the node that holds the staging file
     state          text        not null check (state in ('open', 'finished', 'cancelled', 'expired')),
     file_type      text        not null default '',
-    size           bigint      not null check (size >= 0),       -- bytes; pieces may set it anew while nothing lies beyond it
+    size           bigint      not null check (size >= 0),       -- bytes, as declared at openupload
     reserved       bigint      not null default 0,               -- bytes taken from the app's quota while open
     received       int8multirange not null default '{}',
     digest         bytea,                                        -- MD5 of the whole file, once finished and hashed
@@ -16,6 +16,7 @@ create table upload (
     created_at     timestamptz not null default now(),
     last_piece_at  timestamptz not null default now(),
     ended_at       timestamptz
-);
-create index on upload (last_piece_at) where state = 'open';
+) with (fillfactor = 70);                                       -- with no index on what a piece changes: its update stays
+                                                                 -- in its page and touches no index (HOT)
+create index on upload (id) where state = 'open';
 create index on upload (app_id, user_id);
