@@ -116,16 +116,12 @@ class Upload:
     # --- beginning ------------------------------------------------------------------------------------------------
 
     async def _open(self) -> Record:
-        size, file_type = self._source.size, self._source.file_type
-        hosts = self._session.hosts
-
-        def request(token: str) -> wire.Request:
-            return wire.open_upload(hosts, token, size=size, file_type=file_type)
-
-        envelope = await self._session.call(request)
-        made = request("")
-        data = envelope.get("data")
-        record = Record(wire.text_of(made, data, "file_id"), wire.text_of(made, data, "upload_url"))
+        hosts, source = self._session.hosts, self._source
+        envelope = await self._session.call(
+            lambda token: wire.open_upload(hosts, token, size=source.size, file_type=source.file_type)
+        )
+        file_id, upload_url = (wire.text_of("openupload", envelope.get("data"), n) for n in ("file_id", "upload_url"))
+        record = Record(file_id, upload_url)
         self._journal.save(record)
         self._start_counting(record)
         return record

@@ -139,7 +139,7 @@ def _envelope(reply: Reply) -> dict[str, Any] | None:
     return envelope if isinstance(envelope, dict) else None
 
 
-def text_of(request: Request, data: object, name: str) -> str:
+def text_of(call: str, data: object, name: str) -> str:
     """Give a field that must be there and hold text.
 
     Raises:
@@ -148,7 +148,7 @@ def text_of(request: Request, data: object, name: str) -> str:
     """
     value = data.get(name) if isinstance(data, dict) else None
     if not isinstance(value, str) or not value:
-        raise ProtocolError(f"{request.call}: the reply lacks {name!r}")
+        raise ProtocolError(f"{call}: the reply lacks {name!r}")
     return value
 
 
@@ -178,7 +178,7 @@ def read_tokens(request: Request, reply: Reply) -> Tokens:
     if "access_token" not in envelope or reply.status >= 400:
         envelope = read(request, reply)
     data = envelope if "access_token" in envelope else envelope.get("data")
-    access_token = text_of(request, data, "access_token")
+    access_token = text_of(request.call, data, "access_token")
     try:
         life = float(data.get("expires_in") or 0)  # type: ignore[union-attr]  # text_of has looked
     except (TypeError, ValueError):
