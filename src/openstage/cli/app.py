@@ -10,7 +10,9 @@ from openstage.cli.output import print_json, print_record, print_table, size
 from openstage.cli.runtime import with_services
 from openstage.identity.models import App, AppCredentials, AppState
 
-app = typer.Typer(no_args_is_help=True, help="Apps: create, list, show, approve, freeze, quotas, secrets.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Apps: create, list, show, approve, freeze, quotas, secrets."
+)
 
 ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="The app's id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]

@@ -14,8 +14,8 @@ from openstage.server.backup import Manifest, make_backup
 from openstage.server.restore import restore_backup
 from openstage.settings import load
 
-backup_app = typer.Typer()
-restore_app = typer.Typer()
+backup_app = typer.Typer(add_completion=False)
+restore_app = typer.Typer(add_completion=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

@@ -11,7 +11,7 @@ from openstage.server import checks
 from openstage.server.checks import Finding
 from openstage.settings import Settings, load
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 MARKS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "problem": "[red]✗[/red]"}
 

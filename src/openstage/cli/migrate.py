@@ -9,7 +9,7 @@ from openstage.database import migrate as schema
 from openstage.database.embedded import running_database
 from openstage.settings import load
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from openstage.cli.runtime import with_services
 from openstage.cli.work import brief
 from openstage.works.models import Work
 
-app = typer.Typer(no_args_is_help=True, help="Review works: list, approve, refuse.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Review works: list, approve, refuse.")
 
 ADDRESS_LIFETIME = 24 * 3600
 """Seconds for which a reviewer's address works."""

@@ -16,7 +16,7 @@ from openstage.server.first_app import FILE, ask_beside
 from openstage.server.supervise import Supervisor
 from openstage.settings import Settings, load
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 LINES = """\
 To upload a video, paste this into a terminal with another file's name in its first line (up to {piece} at once):

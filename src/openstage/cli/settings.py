@@ -8,7 +8,7 @@ from rich.markup import escape
 from openstage.cli.output import console, print_json
 from openstage.settings import Settings, load
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 SECRET_PARTS = ("database_url", "storage_url")
 """Settings whose value may hold a password."""

@@ -10,7 +10,7 @@ from openstage.cli.output import print_json, print_record, print_table
 from openstage.cli.runtime import with_services
 from openstage.identity.users import EndUser
 
-app = typer.Typer(no_args_is_help=True, help="End users of apps.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="End users of apps.")
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The user's number, as `user list` prints it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]

@@ -14,7 +14,9 @@ from openstage.cli.runtime import with_services
 from openstage.publishing.operations import Operations
 from openstage.works.models import Rendition, State, Work
 
-app = typer.Typer(no_args_is_help=True, help="Works: list, show, watch, delete, restore, run again.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Works: list, show, watch, delete, restore, run again."
+)
 
 WATCH_INTERVAL = 0.5
 """Seconds between two looks at a work that is being watched."""

@@ -9,7 +9,7 @@ from openstage.observability import logs
 from openstage.publishing.worker import run_worker
 from openstage.settings import load
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -240,7 +240,7 @@ async def test_other_peoples_videos_dont_exist(
     stranger = await identity.authorise(other.client_id, other.client_secret)
     for token in (person["data"]["access_token"], stranger.access_token):
         assert (await client.get("/api/file/fullStatus", access_token=token, file_id=mine))["code"] == "A00003"
-        assert (await client.get("/api/file/urllist", access_token=token, file_id=mine))["code"] == "Q00001"
+        assert (await client.get("/api/file/urllist", access_token=token, file_id=mine))["code"] == "A00003"
         assert (await client.get("/api/file/videoListForExternal", access_token=token, file_ids=mine))["count"] == 0
         deletion = {"delete_type": 1, "file_ids": mine}
         assert (await client.get("/api/file/delete", access_token=token, **deletion))["code"] == "Q00001"
@@ -310,7 +310,7 @@ async def test_addresses_are_given_for_what_plays(
     download = await client.call("/api/download/getDownloadUri", file_id=file_id)
     assert download["data"]["downloadUri"].startswith("http://")
     hidden = await enter_work(module_database, owner, state="reviewing")
-    assert (await client.call("/api/file/urllist", file_id=hidden))["code"] == "Q00001"
+    assert (await client.call("/api/file/urllist", file_id=hidden))["code"] == "A00001"
 
 
 # --- section 7: deletion ------------------------------------------------------------------------------------------

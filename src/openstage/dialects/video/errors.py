@@ -64,6 +64,7 @@ _CODES: Final[dict[type[DomainError], str]] = {
 
 _CODES_OF_CALLS: Final[dict[tuple[type[DomainError], str], str]] = {
     (works.UnknownWork, "fullStatus"): "A00003",
+    (works.UnknownWork, "urllist"): "A00003",
     (works.UnknownWork, "upload"): "A00005",
     (works.UnknownWork, "uploadfinish"): "A00005",
     (works.UnknownWork, "cancelupload"): "A00005",

@@ -164,24 +164,25 @@ class Videos:
 
     async def urllist(self, request: Request) -> Response:
         """Section 6: addresses of a published video by format and quality, good for about 15 minutes."""
-        work = await self._published(request)
+        work = await self._asked(request)
+        if not work.visible:
+            return _not_playable(work)
         return reply(SUCCESS, data=await self._addresses.urllist(work.slug))
 
     async def download_uri(self, request: Request) -> Response:
         """Answer the address of a published video's best mp4 (seen with clients; the reply's form is ours)."""
-        work = await self._published(request)
+        work = await self._asked(request)
+        if not work.visible:
+            return _not_playable(work)
         files = (await self._addresses.urllist(work.slug))["mp4"]
         if not files:
             raise UnknownWork("This video has no file to download.")
         return reply(SUCCESS, data={"downloadUri": files[max(files)]})
 
-    async def _published(self, request: Request) -> Work:
+    async def _asked(self, request: Request) -> Work:
         parameters = await read_parameters(request)
         caller = await self._reader(parameters)
-        work = await self._works.get(caller, parameters.required("file_id"))
-        if not work.visible:
-            raise UnknownWork(f"This video can't be played: it is {work.state}.")
-        return work
+        return await self._works.get(caller, parameters.required("file_id"))
 
     async def _reader(self, parameters: Parameters) -> Caller:
         """Who asks: an app that is frozen or in review may still look at its own videos."""
@@ -208,6 +209,12 @@ class Videos:
 
     def _picture(self, work: Work, kind: PictureKind) -> str:
         return self._addresses.picture(work.slug, kind) if work.visible and kind in work.pictures else ""
+
+
+def _not_playable(work: Work) -> Response:
+    """Tell by the codes of `fullStatus` why a video has no addresses."""
+    message = work.reason or STATUS_MESSAGES.get(work.state, f"This video can't be played: it is {work.state}.")
+    return reply(STATUS_CODES[work.state], data={"mp4": {}, "m3u8": {}}, msg=message)
 
 
 def _file_ids(parameters: Parameters) -> list[str]:
