@@ -22,6 +22,7 @@ from openstage.dialects.video.authorisation import Authorisation
 from openstage.dialects.video.routes import api_routes
 from openstage.dialects.video.uploads import UploadCalls
 from openstage.dialects.video.videos import Videos
+from openstage.dispatch import Direct
 from openstage.errors import Unavailable
 from openstage.health import Health
 from openstage.identity.keys import Keys
@@ -130,15 +131,18 @@ def application(settings: Settings) -> ASGIApp:
             console = Console(services.works, services.addresses, settings)
             app.state.console = console
             # Routes need what has only now been opened.
-            app.router.routes.extend(routes(services, console))
+            every = routes(services, console)
+            app.router.routes.extend(every)
+            direct.add(every)
             yield
 
-    return Observed(
+    direct = Direct(
         Starlette(
             lifespan=lifespan,
             exception_handlers={HTTPException: _http_error, Unavailable: _unavailable, Exception: _defect},
         )
     )
+    return Observed(direct)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -50,3 +50,34 @@ def test_secrets_are_masked_and_chatter_is_left_out(form: str) -> None:
 
 def test_levels_are_the_settings_ones() -> None:
     assert {"debug", "info", "warning", "error"} <= {name.lower() for name in logging.getLevelNamesMapping()}
+
+
+REQUEST = """
+from openstage.observability import logs
+logs.configure(form={form!r}, level={level!r})
+logs.request_answered({{"path": "/w/a b=\\u2028\\n[error] forged", "status": 200, "request_id": "r-2"}})
+"""
+
+
+def request_line(form: str, level: str = "info") -> str:
+    command = [sys.executable, "-c", REQUEST.format(form=form, level=level)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+def test_the_line_of_a_request_is_like_any_other() -> None:
+    line = json.loads(request_line("json"))
+    assert {
+        "event": "request",
+        "level": "info",
+        "part": "http",
+        "status": 200,
+        "request_id": "r-2",
+    }.items() <= line.items()
+    assert line["timestamp"].endswith("Z")
+    assert " [info] request part=http " in request_line("text")
+    assert request_line("text", "warning") == ""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_request_can_forge_a_line(form: str) -> None:
+    assert request_line(form).count("\n") == 1

@@ -86,6 +86,6 @@ class SharedLookup:
         columns = [list(column) for column in zip(*keys, strict=True)]
         async with self._database.connection() as connection:
             cursor = await connection.execute(self._query, columns)
-            for number, *row in await cursor.fetchall():
-                found[number - 1].append(tuple(row))
+            for row in await cursor.fetchall():
+                found[row[0] - 1].append(row[1:])
         return found

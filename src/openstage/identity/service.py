@@ -3,6 +3,7 @@
 import datetime as dt
 
 from openstage.database.engine import Connection, Database
+from openstage.database.lookups import SharedLookup
 from openstage.database.text import storable
 from openstage.identity import quota, tokens
 from openstage.identity.apps import Apps
@@ -25,6 +26,18 @@ class Identity:
         self._database = database
         self._settings = settings
         self._successor_key = keys.derive(b"refresh successors")
+        self._callers = SharedLookup(
+            database,
+            """
+            select asked.number, t.expires_at <= now(), f.revoked_at is not null,
+                   f.app_id, f.user_id, a.state, a.client_id, u.uid
+            from unnest(%s::bytea[]) with ordinality as asked (digest, number)
+            join access_token t using (digest)
+            join token_family f on f.id = t.family_id
+            join app a on a.id = f.app_id
+            join end_user u on u.id = f.user_id
+            """,
+        )
 
     async def authorise(
         self, client_id: str, client_secret: str, *, realm: Realm = "app", uid: str = "", nick: str = ""
@@ -66,24 +79,13 @@ class Identity:
             TokenExpired: its life is over.
 
         """
-        row = await self._database.fetch_one(
-            """
-            select t.expires_at <= now() or f.revoked_at is not null, f.revoked_at is not null,
-                   f.app_id, f.user_id, a.state, a.client_id, u.uid
-            from access_token t
-            join token_family f on f.id = t.family_id
-            join app a on a.id = f.app_id
-            join end_user u on u.id = f.user_id
-            where t.digest = %(digest)s
-            """,
-            {"digest": tokens.digest(access_token)},
-        )
+        row = await self._callers.row(tokens.digest(access_token))
         if row is None:
             raise TokenInvalid("The access_token is unknown; authorise again.")
-        over, revoked, *caller = row
+        expired, revoked, *caller = row
         if revoked:
             raise TokenInvalid("The access_token was revoked; authorise again.")
-        if over:
+        if expired:
             raise TokenExpired("The access_token has expired; refresh it or authorise again.")
         return Caller(*caller)
 

@@ -4,9 +4,11 @@ Secrets don't reach a log by design (nothing logs a query string, a header or a 
 field by its usual name all the same, it is masked here.
 """
 
+import datetime as dt
 import logging
+import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +18,7 @@ SECRET_FIELDS = frozenset(
     {"access_token", "refresh_token", "client_secret", "secret", "token", "password", "authorization", "file_id"}
 )
 MASK = "[hidden]"
+_AWKWARD = re.compile(r"[\s\"'=]")
 
 # Libraries that log what is no news to an operator.
 QUIET_LIBRARIES = {"procrastinate": logging.WARNING, "_granian": logging.WARNING, "granian": logging.WARNING,
@@ -33,14 +36,19 @@ def configure(*, form: Literal["text", "json"], level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         mask_secrets,
     ]
-    if form == "json":
-        last: list[structlog.types.Processor] = [structlog.processors.format_exc_info, _render_json]
+    last: list[structlog.types.Processor]
+    if form == "text" and sys.stderr.isatty():
+        render: Callable[..., str] = structlog.dev.ConsoleRenderer(pad_event_to=0)
+        last = [render]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+        render = _render_json if form == "json" else _render_text
+        last = [structlog.processors.format_exc_info, render]
+    global _render_request  # noqa: PLW0603 - logging is one for the process, as structlog's own configuration is
+    _render_request = render if number <= logging.INFO else None
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -61,11 +69,51 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     return logger
 
 
+class _StandardError:
+    """Where lines go: to whatever standard error is when they are written."""
+
+    def msg(self, line: str) -> None:
+        """Write a line."""
+        sys.stderr.write(f"{line}\n")
+
+    debug = info = warning = error = critical = msg
+
+
+_render_request: Callable[..., str] | None = None
+
+
+def request_answered(fields: dict[str, Any]) -> None:
+    """Write the line of one request, at level `info`.
+
+    Every request has one, so it takes the short way: it is rendered like any other, but its fields hold no secrets
+    and are complete.
+    """
+    if _render_request is not None:
+        stamp = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        event = {"timestamp": stamp, "level": "info", "event": "request", "part": "http", **fields}
+        sys.stderr.write(f"{_render_request(None, 'info', event)}\n")
+
+
 def mask_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide the values of fields that usually hold secrets (a structlog processor)."""
     for field in SECRET_FIELDS & event.keys():
         event[field] = MASK
     return event
+
+
+def _render_text(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    timestamp, level, text = event.pop("timestamp", ""), event.pop("level", ""), event.pop("event", "")
+    exception = event.pop("exception", "")
+    line = f"{timestamp} [{level}] {text}"
+    for name, value in event.items():
+        line += f" {name}={_plain(value)}"
+    return f"{line}\n{exception}" if exception else line
+
+
+def _plain(value: object) -> str:
+    """Write a value so that a line can be taken apart again: quoted if it has blanks or anything unprintable."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if text.isprintable() and text and not _AWKWARD.search(text) else repr(text)
 
 
 def _render_json(_: Any, __: str, event: MutableMapping[str, Any]) -> str:

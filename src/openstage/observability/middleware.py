@@ -3,18 +3,17 @@
 Plain ASGI, because bodies of gigabytes pass through it.
 """
 
+import functools
 import re
 import secrets
 import time
 from typing import Any
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from openstage.observability import metrics
-from openstage.observability.logs import get_logger
-
-log = get_logger("http")
+from openstage.observability import logs, metrics
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SLOW_SECONDS = 5.0
@@ -79,9 +78,10 @@ class _Exchange:
         path: str = self._scope["path"]
         surface = SURFACES.get(path.split("/", 2)[1] if "/" in path else "", "other")
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
-        metrics.requests.labels(surface, method, str(self._status)).inc()
-        metrics.request_seconds.labels(surface).observe(seconds)
-        metrics.received_bytes.inc(self._received)
+        _answered(surface, method, self._status).inc()
+        _seconds(surface).observe(seconds)
+        if self._received:
+            metrics.received_bytes.inc(self._received)
         metrics.sent_bytes.inc(self._sent)
         fields: dict[str, Any] = {
             "method": method,
@@ -93,10 +93,21 @@ class _Exchange:
             fields["received"] = self._received
         if self._sent:
             fields["sent"] = self._sent
-        log.info("request", **fields)
+        logs.request_answered(fields | {"request_id": self.request_id})
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+
+@functools.cache
+def _answered(surface: str, method: str, status: int) -> Counter:
+    """Return the counter of some requests; to look it up each time costs more than to count."""
+    return metrics.requests.labels(surface, method, str(status))
+
+
+@functools.cache
+def _seconds(surface: str) -> Histogram:
+    return metrics.request_seconds.labels(surface)
 
 
 def _request_id(scope: Scope) -> str:

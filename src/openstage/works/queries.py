@@ -7,13 +7,20 @@ from psycopg.rows import class_row
 from openstage.database.engine import Connection
 from openstage.works.models import Picture, Rendition, Segment, Work
 
+_COLUMNS: Final = """
+    work.id, file_id, slug, app_id, user_id, state, review, reason, title, description, tags, category, described_at,
+    file_size, duration_ms, step, percent, play_count, pending, last_fault, run, created_at, changed_at, published_at,
+    deleted_at, purged_at, array(select kind from picture where work_id = work.id order by kind) as pictures
+    """
+"""Columns of a `Work`, in the order of its fields."""
 # One text per query, whatever the parameters: psycopg then prepares it after a few uses.
-_SELECT: Final = """
-    select work.id, file_id, slug, app_id, user_id, state, review, reason, title, description, tags, category,
-           described_at, file_size, duration_ms, step, percent, play_count, pending, last_fault, run, created_at,
-           changed_at, published_at, deleted_at, purged_at,
-           array(select kind from picture where work_id = work.id order by kind) as pictures
-    from work where """
+_SELECT: Final = f"select {_COLUMNS} from work where "
+BY_FILE_ID: Final = f"""
+    select asked.number, {_COLUMNS}
+    from unnest(%s::text[]) with ordinality as asked (file_id, number) join work using (file_id)
+    where deleted_at is null
+    """
+"""Query of a lookup: a work by its file_id."""
 
 
 async def select(connection: Connection, where: str, parameters: dict[str, Any]) -> list[Work]:

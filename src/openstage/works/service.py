@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from openstage.database.engine import Connection, Database
+from openstage.database.lookups import SharedLookup
 from openstage.database.text import storable
 from openstage.identity.models import Caller
 from openstage.works import queries
@@ -29,6 +30,7 @@ class Works:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._by_file_id = SharedLookup(database, queries.BY_FILE_ID)
 
     # --- reading ----------------------------------------------------------------------------------------------
     async def get(self, caller: Caller, file_id: str) -> Work:
@@ -38,13 +40,9 @@ class Works:
             UnknownWork: no such work, deleted, or somebody else's.
 
         """
-        async with self._database.connection() as connection:
-            work = await queries.select_one(
-                connection,
-                "file_id = %(file)s and " + _MINE,
-                {"file": storable(file_id), "app": caller.app_id, "user": caller.user_id},
-            )
-        if work is None:
+        row = await self._by_file_id.row(storable(file_id))
+        work = Work(*row) if row else None
+        if work is None or (work.app_id, work.user_id) != (caller.app_id, caller.user_id):
             raise UnknownWork
         return work
 

@@ -190,11 +190,11 @@ async def test_a_database_that_is_away_is_503_for_upload_only(
 ) -> None:
     file_id = await server.open(SIZE)
 
-    async def away(*_: object) -> None:
+    def away(*_: object) -> None:
         raise Unavailable("The database does not answer; try again in a moment.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(server.services.database, "fetch_one", away)
+        patch.setattr(server.services.database, "connection", away)
         answer = await server.send(file_id, f"0-{SIZE - 1}", CONTENT)
         assert (answer.status, answer.code) == (503, "Q00001")
         target = "/openupload" + query(access_token=server.token, filesize=5, filetype="mp4")
@@ -204,10 +204,10 @@ async def test_a_database_that_is_away_is_503_for_upload_only(
 
 
 async def test_a_fault_of_ours_is_an_envelope_too(server: UploadServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(*_: object) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(server.services.database, "fetch_one", broken)
+    monkeypatch.setattr(server.services.database, "connection", broken)
     for target, status in (("/upload", 503), ("/openupload", 200)):
         headers = [("file_id", "0" * 32), ("range", "0-2"), ("access_token", server.token)]
         answer = await server.call("POST", target, headers, b"abc")

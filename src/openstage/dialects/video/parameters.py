@@ -141,6 +141,8 @@ async def read_parameters(request: Request) -> Parameters:
 
     """
     parameters = known_parameters(request)
+    if not _has_body(request):
+        return parameters
     for name, value in parse_body(await _read_body(request), request.headers.get("content-type", "")):
         parameters.add_field(name, value)
     return parameters
@@ -153,6 +155,13 @@ def parse_body(body: bytes, content_type: str) -> list[tuple[str, str]]:
     if content_type.lower().lstrip().startswith("multipart/") or body.lstrip(b"\r\n").startswith(b"--"):
         return parse_multipart(body, content_type)
     return parse_urlencoded(body.strip())
+
+
+def _has_body(request: Request) -> bool:
+    """Whether a request may have a body: in HTTP/1.1 it says so (RFC 9112, 6.3); most of this dialect's have none."""
+    scope = request.scope
+    announced = any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
+    return announced or scope.get("http_version") not in {"1.0", "1.1"}
 
 
 async def _read_body(request: Request) -> bytes:
