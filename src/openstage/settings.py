@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         Field(description="Bytes an app may store unless its own quota says otherwise; 0: no limit."),
     ] = 0
     max_upload: Annotated[Bytes, Field(description="Largest file that may be uploaded, in bytes.")] = 256 * GIB
-    max_piece: Annotated[Bytes, Field(description="Largest piece of an upload, in bytes.")] = 1 * GIB
+    max_piece: Annotated[Bytes, Field(description="Largest piece of an upload, in bytes.")] = 16 * GIB
     min_free: Annotated[
         NonNegativeInt,
         Field(description="Bytes that stay free on the disk: uploads and transcoding are refused below it."),
