@@ -146,6 +146,20 @@ async def test_a_track_without_a_decoder_is_refused(tmp_path: Path) -> None:
     assert "can't be" in await refused(written(tmp_path, content))
 
 
+async def test_time_stamps_that_jump_by_hours_are_told(tmp_path: Path) -> None:
+    content = bytearray(make_clip("flv", size="160x90", duration=1.0).read_bytes())
+    tags, at = (
+        [],
+        13,
+    )  # after the header: type, size (3), time stamp (3, 1 for bits 24 to 31), stream (3), body, size (4)
+    while at + 11 < len(content):
+        tags.append(at)
+        at += 11 + int.from_bytes(content[at + 1 : at + 4], "big") + 4
+    for tag in tags[len(tags) // 2 :]:
+        content[tag + 4 : tag + 7] = (10_000_000 + tag).to_bytes(3, "big")
+    assert "spread over 2:4" in await refused(written(tmp_path, bytes(content)))
+
+
 async def fuzz(container: str, folder: Path, rounds: int) -> None:
     """Bring clips with bytes changed at random through all steps: some changes, then more and fewer."""
     chance = random.Random(container)

@@ -9,6 +9,7 @@ import pytest
 
 from openstage.media.commands import MP4_LIMIT
 from openstage.media.errors import ScratchFull
+from openstage.media.pictures import make_pictures
 from openstage.settings import Settings
 from tests.media.checks import check
 from tests.media.support import (
@@ -146,6 +147,16 @@ async def test_playlists_of_the_segments_play(tmp_path: Path) -> None:
     made = await convert(make_clip(duration=5.0), tmp_path)
     for rendition in made.of("hls_video") + made.of("hls_audio"):
         assert_decodes(write_playlist(rendition))
+
+
+async def test_names_of_files_and_folders_mean_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "%d; [a] 'quote', 目录 #?"
+    folder.mkdir()
+    source = tmp_path / "file:it's, a [film]:%05d|影片\n.mp4"
+    source.write_bytes(make_clip().read_bytes())
+    made = await convert(source, folder)
+    assert len(made.renditions) == 4
+    assert len(await make_pictures(source, made.info, folder, SETTINGS)) == 3
 
 
 async def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:

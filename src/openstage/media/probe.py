@@ -17,6 +17,8 @@ LIMITS = Limits(seconds=120, cpu_seconds=90, memory=2 * GIB, file_size=0)
 SCAN_BYTES = 64 * MIB
 MISSING_SECONDS, MISSING_SHARE = 0.5, 0.05  # a file that lacks more than both of its end is cut off
 SHORTEST_MS = 1
+# A longer file with fewer frames or packets of sound than one in so many seconds has damaged time stamps.
+SPREAD_SECONDS, MOST_PER_FRAME, MOST_PER_PACKET = 600, 60, 5
 
 
 class StreamReport(msgspec.Struct, kw_only=True):
@@ -157,6 +159,8 @@ def judge(report: Report, settings: Settings) -> MediaInfo:
     decodable.sort(key=lambda stream: (not stream.default, -stream.width * stream.height))
     duration = _duration(report, decodable[:1] + sounds)
     _check_whole(report, duration)
+    if report.read_to_end:
+        _check_stamps(decodable[:1], sounds, duration)
     duration_ms = round(duration * 1000)
     if duration_ms < SHORTEST_MS:
         raise Unplayable("The file is cut off: there is nothing behind its header that could be played.")
@@ -197,6 +201,18 @@ def _check_whole(report: Report, duration: float) -> None:
         raise Unplayable(
             f"The file is cut off: it should last {_clock(claimed)}, but only {_clock(there)} of it are there."
         )
+
+
+def _check_stamps(pictures: list[StreamReport], sounds: list[StreamReport], duration: float) -> None:
+    """Refuse a short film whose damaged time stamps spread it over hours: filling those up would take hours too."""
+    if duration < SPREAD_SECONDS:
+        return
+    heard = any(stream.packets * MOST_PER_PACKET > duration for stream in sounds)
+    for stream in [*pictures, *sounds]:
+        most = MOST_PER_PACKET if stream.type == "audio" else MOST_PER_FRAME
+        if 1 < stream.packets < stream.span / most and not (heard and stream.type == "video"):
+            what = "frames" if stream.type == "video" else "pieces of sound"
+            raise Unplayable(f"The file is damaged: {stream.packets} {what} are spread over {_clock(stream.span)}.")
 
 
 def _clock(seconds: float) -> str:
