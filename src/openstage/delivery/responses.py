@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 
 from starlette.datastructures import Headers
@@ -171,24 +171,35 @@ class ObjectResponse(Response):
 
         To leave without a last message makes the server close the connection: the client sees that it was cut.
         """
-        # granian goes on taking pieces for a client that has hung up; only `receive` tells.
+        # granian goes on taking pieces for a client that has hung up, or waits for it: only `receive` tells.
         gone = asyncio.create_task(_disconnected(receive))
+        clock = asyncio.get_running_loop().time
         try:
-            while not gone.done():
-                left -= len(piece)
-                async with asyncio.timeout(self._send_timeout):
+            async with asyncio.timeout(self._send_timeout) as limit:
+                hung_up = _expire(limit, clock)
+                gone.add_done_callback(hung_up)
+                while not gone.done():
+                    left -= len(piece)
                     await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
-                if left <= 0:
-                    return
-                piece = await anext(pieces)
+                    if left <= 0:
+                        break
+                    piece = await anext(pieces)
+                    limit.reschedule(clock() + self._send_timeout)
         except TimeoutError:
-            log.info("client stalled", key=self._item.key)
+            if not gone.done():
+                log.info("client stalled", key=self._item.key)
         except DomainError as error:
             log.warning("download broken off", key=self._item.key, reason=error.message)
         finally:
+            gone.remove_done_callback(hung_up)
             gone.cancel()
             with suppress(asyncio.CancelledError):
                 await gone
+
+
+def _expire(limit: asyncio.Timeout, clock: Callable[[], float]) -> Callable[[asyncio.Task[None]], None]:
+    """Make a callback that lets a time limit run out now."""
+    return lambda _: limit.reschedule(clock())
 
 
 def _start(status: int, headers: Mapping[str, str]) -> Message:
