@@ -12,6 +12,7 @@ from openstage.cli.reference import reference
 from openstage.cli.settings import as_markdown
 from openstage.console.routes import Console
 from openstage.database.engine import Database
+from openstage.identity.keys import Keys
 from openstage.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -41,7 +42,7 @@ def test_a_setting_has_a_help_text(name: str) -> None:
 
 
 async def test_every_endpoint_is_documented(settings: Settings, database: Database) -> None:
-    services = assemble(settings, database)
+    services = assemble(settings, database, Keys.load(settings.folder))
     console = Console(services.works, services.addresses, settings)
     endpoints = [route.path for route in routes(services, console) if isinstance(route, Route)]
     services.uploads.close()

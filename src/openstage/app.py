@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from openstage.console.routes import Console
 from openstage.database.embedded import running_database
 from openstage.database.engine import Database
-from openstage.database.migrate import check, current, migrate
+from openstage.database.migrate import check
 from openstage.delivery.addresses import Addresses
 from openstage.delivery.routes import delivery_routes
 from openstage.delivery.signing import AddressSigner
@@ -25,6 +25,7 @@ from openstage.dialects.video.videos import Videos
 from openstage.dispatch import Direct
 from openstage.errors import Unavailable
 from openstage.health import Health
+from openstage.identity.apps import keys_of
 from openstage.identity.keys import Keys
 from openstage.identity.service import Identity
 from openstage.observability import logs
@@ -65,21 +66,17 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
     """
     with running_database(settings) as address:
-        if not settings.database_url and current(address) is None:
-            # `openstage app create` before the first start: the embedded database is ours to set up.
-            migrate(address)
         check(address)
         async with Database(address, largest=settings.database_pool) as database:
-            services = assemble(settings, database)
+            services = assemble(settings, database, await keys_of(database, settings))
             try:
                 yield services
             finally:
                 services.uploads.close()
 
 
-def assemble(settings: Settings, database: Database) -> Services:
+def assemble(settings: Settings, database: Database, keys: Keys) -> Services:
     """Make the parts of a server around an open database."""
-    keys = Keys.load(settings.folder)
     store = open_store(settings)
     identity = Identity(database, settings, keys)
     uploads = Uploads(database, settings, identity)

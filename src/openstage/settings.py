@@ -3,7 +3,6 @@
 `docs/settings.md` and `openstage settings` are made from this class; a setting without a help text fails a test.
 """
 
-import functools
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -145,7 +144,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
 
     # --- derived ----------------------------------------------------------------------------------------------
-    @functools.cached_property
+    @property
     def folder(self) -> Path:
         """The data folder as an absolute path."""
         return self.data.expanduser().absolute()

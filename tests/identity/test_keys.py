@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from openstage.database.engine import Database
+from openstage.identity.apps import Apps, keys_of
 from openstage.identity.keys import Keys, MasterKeyUnusable
+from openstage.settings import Settings
 
 
 def test_it_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
@@ -39,3 +42,16 @@ def test_a_damaged_key_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "keys" / "master.key").write_text(text)
     with pytest.raises(MasterKeyUnusable):
         Keys.load(tmp_path)
+
+
+async def test_a_lost_key_is_missed_only_when_there_are_secrets(database: Database, settings: Settings) -> None:
+    apps = Apps(database, settings, await keys_of(database, settings))
+    key = settings.folder / "keys" / "master.key"
+    key.unlink()
+    apps = Apps(database, settings, await keys_of(database, settings))
+    await apps.create("A camera app")
+    assert await keys_of(database, settings)
+    key.unlink()
+    with pytest.raises(MasterKeyUnusable, match="restore it from a backup"):
+        await keys_of(database, settings)
+    assert not key.exists()

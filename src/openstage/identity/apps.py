@@ -15,6 +15,17 @@ from openstage.settings import Settings
 COLUMNS = "id, client_id, name, state, quota, stored, reserved, created_at"
 
 
+async def keys_of(database: Database, settings: Settings) -> Keys:
+    """Read the master key of a data folder; make one only while nothing in the database needs another.
+
+    Raises:
+        MasterKeyUnusable: the key is damaged, or missing though there are apps.
+
+    """
+    row = await database.fetch_one("select exists (select from app)")
+    return Keys.load(settings.folder, needed=bool(row and row[0]))
+
+
 class Apps:
     """What can be done with apps."""
 

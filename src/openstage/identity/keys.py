@@ -36,20 +36,26 @@ class Keys:
         self._secrets = AESGCM(self.derive(b"secrets"))
 
     @classmethod
-    def load(cls, folder: Path) -> "Keys":
+    def load(cls, folder: Path, *, needed: bool = False) -> "Keys":
         """Read the master key of a data folder; make it at the first start.
 
         Args:
             folder: the data folder.
+            needed: whether the database holds secrets already, so that a new key would be of no use.
 
         Raises:
-            MasterKeyUnusable: the file doesn't hold a key.
+            MasterKeyUnusable: the file doesn't hold a key, or is missing though it is needed.
 
         """
         file = folder / "keys" / "master.key"
         try:
             text = file.read_text()
         except FileNotFoundError:
+            if needed:
+                raise MasterKeyUnusable(
+                    f"{file} is missing, and the database was written under it; restore it from a backup, or copy it "
+                    "from another server of the same database."
+                ) from None
             return cls._create(file)
         try:
             return cls(bytes.fromhex(text))

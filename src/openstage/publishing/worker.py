@@ -12,7 +12,7 @@ from typing_extensions import override
 from openstage.database.embedded import running_database
 from openstage.database.engine import Database
 from openstage.database.migrate import check
-from openstage.identity.keys import Keys
+from openstage.identity.apps import keys_of
 from openstage.identity.service import Identity
 from openstage.observability.logs import get_logger
 from openstage.publishing.errors import Later
@@ -50,7 +50,7 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
 
 async def _work(settings: Settings, database: Database, address: str, stopping: asyncio.Event) -> None:
     store = open_store(settings)
-    identity = Identity(database, settings, Keys.load(settings.folder))
+    identity = Identity(database, settings, await keys_of(database, settings))
     uploads = Uploads(database, settings, identity)
     scratch = Scratch(settings.scratch_folder)
     try:
