@@ -31,8 +31,8 @@ CORS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Content-Type-Options": "nosniff",
 }
-SMALL = 256 * 1024
-"""Bytes that are sent as one message."""
+SMALL = 1024**2
+"""Bytes that are sent as one message: a change of threads costs as much as to copy so many."""
 SEND_TIMEOUT = 120.0
 """A client that takes nothing for so many seconds is let go; players that were paused ask again with a range."""
 
@@ -131,7 +131,7 @@ class ObjectResponse(Response):
             await self._stream(first, int(more["Content-Length"]), pieces, receive, send)
 
     async def _small(self, only: ByteRange, start: Message, send: Send) -> None:
-        """Send what fits into one message: pictures, sound, segments of the lower rungs, many ranges."""
+        """Send what fits into one message: pictures, sound, most segments, many ranges."""
         body = await self._store.read(self._item.key, only.start, only.length)
         if len(body) != only.length:
             raise ObjectMissing(f"The object {self._item.key} is shorter than its record says.")

@@ -89,14 +89,7 @@ class FolderStore(ObjectStore):
     @override
     async def read(self, key: str, start: int, length: int) -> bytes:
         with self._open(key) as descriptor:
-            if length <= PIECE:
-                return await _piece(key, descriptor, length, start)
-            pieces = []
-            while length > 0 and (piece := await _piece(key, descriptor, min(PIECE, length), start)):
-                pieces.append(piece)
-                start += len(piece)
-                length -= len(piece)
-            return b"".join(pieces)
+            return await _piece(key, descriptor, length, start)
 
     @override
     async def stream(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:

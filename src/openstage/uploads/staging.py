@@ -29,7 +29,7 @@ BATCHES_BUDGET: Final = 64 * 1024**2
 """Bytes that the batches of all pieces in flight may take together: where they are many, each is smaller."""
 FIRST_BATCH_BYTES: Final = 256 * 1024
 """The first batch of a piece is smaller, so that its digest begins early."""
-RELEASE_BYTES: Final = 4 * 1024**2
+RELEASE_BYTES: Final = 1024**2
 """Bytes after which it pays to tell the kernel what to do with them."""
 CACHED_BYTES: Final = 32 * 1024**2
 """Bytes within which a disk has written the first when the last arrive."""
