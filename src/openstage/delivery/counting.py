@@ -2,9 +2,9 @@
 
 from collections import OrderedDict
 
-from openstage.delivery.repository import Repository
 from openstage.errors import Unavailable
 from openstage.observability.logs import get_logger
+from openstage.works.service import Works
 
 log = get_logger("delivery")
 
@@ -14,8 +14,8 @@ _REMEMBERED = 20_000
 class PlayCounter:
     """Counts in the database; remembers what it has counted, as a player of an mp4 asks for dozens of ranges."""
 
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+    def __init__(self, works: Works) -> None:
+        self._works = works
         self._counted: OrderedDict[str, None] = OrderedDict()
 
     async def count(self, slug: str, nonce: str) -> None:
@@ -23,7 +23,7 @@ class PlayCounter:
         if nonce in self._counted:
             return
         try:
-            await self._repository.count_playback(slug, nonce)
+            await self._works.count_playback(nonce, slug)
         except Unavailable as error:
             log.warning("playback not counted", reason=error.message)
             return

@@ -1,4 +1,4 @@
-"""Reading what delivery needs, by SQL over the tables of the works domain; and counting playbacks."""
+"""Reading what delivery needs, by SQL over the tables of the works domain."""
 
 from typing import Final, LiteralString
 
@@ -98,18 +98,3 @@ class Repository:
         )
         row = await self._database.fetch_one(query, {"slug": slug, "kind": kind, "review": review})
         return StoredObject(*row) if row else None
-
-    async def count_playback(self, slug: str, nonce: str) -> bool:
-        """Count one playback of a published work, once per nonce; tell whether this was the first.
-
-        Raises:
-            Unavailable: the database is away.
-
-        """
-        query: LiteralString = (
-            "with fresh as (insert into playback (nonce, work_id)"
-            " select %(nonce)s, id from work where slug = %(slug)s on conflict (nonce) do nothing returning work_id)"
-            " update work set play_count = play_count + 1 from fresh where id = fresh.work_id"
-            " returning play_count"
-        )
-        return await self._database.fetch_one(query, {"slug": slug, "nonce": nonce}) is not None

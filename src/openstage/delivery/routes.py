@@ -23,6 +23,7 @@ from openstage.observability.logs import get_logger
 from openstage.settings import Settings
 from openstage.storage.errors import ObjectMissing
 from openstage.storage.objects import ObjectStore
+from openstage.works.service import Works
 
 log = get_logger("delivery")
 
@@ -90,7 +91,7 @@ def _playlist_response(text: str) -> Response:
 
 def delivery_routes(database: Database, store: ObjectStore, signer: AddressSigner, settings: Settings) -> list[Route]:
     """Return the routes of this package."""
-    delivery = Delivery(Repository(database), store, signer, settings)
+    delivery = Delivery(Repository(database), PlayCounter(Works(database)), store, signer, settings)
     return [
         Route("/media/{token}/{slug}/{resource:path}", _Guarded(delivery.media), methods=METHODS),
         Route("/pictures/{slug}/{kind}.jpg", _Guarded(delivery.picture), methods=METHODS),
@@ -100,11 +101,18 @@ def delivery_routes(database: Database, store: ObjectStore, signer: AddressSigne
 class Delivery:
     """Answers requests for media; what may be seen is asked of the database each time."""
 
-    def __init__(self, repository: Repository, store: ObjectStore, signer: AddressSigner, settings: Settings) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        counter: PlayCounter,
+        store: ObjectStore,
+        signer: AddressSigner,
+        settings: Settings,
+    ) -> None:
         self._repository = repository
+        self._counter = counter
         self._store = store
         self._signer = signer
-        self._counter = PlayCounter(repository)
         self._accel_prefix = settings.accel_prefix
         # Path-absolute addresses in playlists: the simplest players resolve them, whatever host name was used.
         self._path = urlsplit(settings.base("media")).path.rstrip("/")
