@@ -114,7 +114,7 @@ class Uploading:
         over = threading.Event()
 
         def watch() -> None:
-            while not over.wait(0.1):
+            while not over.wait(0.2):
                 self.peaks.append(self.ours.memory())
 
         watcher = threading.Thread(target=watch)

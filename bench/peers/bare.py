@@ -30,7 +30,6 @@ def create_app() -> ASGIApp:
 def running_bare(scratch: Path) -> Iterator[int]:
     """Run it for the length of the block; yields its port."""
     port = free_port()
-    command = [sys.executable, "-m", "openstage.server.web", f"{__name__}:create_app"]
-    environment = {"OPENSTAGE_LISTEN": f"127.0.0.1:{port}", "OPENSTAGE_DATA": str(scratch / "bare")}
-    with running(command, log=scratch / "bare.log", port=port, environment=environment):
+    command = [sys.executable, "-m", "openstage.server.web", "127.0.0.1", str(port), f"{__name__}:create_app"]
+    with running(command, log=scratch / "bare.log", port=port):
         yield port

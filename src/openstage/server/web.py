@@ -7,6 +7,7 @@ Granian's own process loads next to nothing (it is told the address and doesn't 
 time to start.
 """
 
+import ctypes
 import functools
 import importlib
 import os
@@ -26,6 +27,8 @@ from openstage.errors import DomainError
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 MIB = 1024**2
+KEPT_MEMORY = 32 * MIB
+"""Freed bytes that the process keeps for its next buffers."""
 END_WITHIN = 4
 """Seconds that requests under way have at the end of the server; then their connections are cut."""
 
@@ -40,6 +43,7 @@ def application(parent: int, target: str) -> App:
     """
     if not die_with_parent(parent, signal.SIGKILL):
         sys.exit(1)
+    keep_freed_memory()
     module_name, _, name = target.partition(":")
     inner: App = getattr(importlib.import_module(module_name), name)()
 
@@ -58,6 +62,19 @@ def application(parent: int, target: str) -> App:
         return lifespan(scope, receive, send) if scope["type"] == "lifespan" else inner(scope, receive, send)
 
     return app
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep some of what is freed.
+
+    It would give each buffer of an upload back to the kernel, and get the next one as fresh pages, which must be
+    cleared: a fifth of what receiving costs.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's
+    if set_option is not None:
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+        set_option(trim_threshold, KEPT_MEMORY)
+        set_option(mmap_threshold, 4 * MIB)
 
 
 def main(host: str, port: str, target: str) -> None:

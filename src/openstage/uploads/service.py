@@ -21,7 +21,7 @@ from openstage.uploads.errors import BadPiece, BadSize, MissingRanges, StagingLo
 from openstage.uploads.leases import TAKEOVER_SECONDS, Leases
 from openstage.uploads.models import PieceReceipt, Upload
 from openstage.uploads.ranges import ByteRange
-from openstage.uploads.staging import Buffer, PieceWriter, StagingFile, batch_bytes
+from openstage.uploads.staging import Buffer, PieceWriter, StagingFile
 
 THREADS: Final = 16
 """Threads for digests and disk: more than cores, because a slow disk holds them."""
@@ -254,7 +254,7 @@ class Uploads:
             _require_fit(size, stated_size, start, shortest)
             require_space(self._folder, shortest, reserve=self._settings.min_free)
             staging = StagingFile(path, size=size, received=received, create=empty)
-            writer = PieceWriter(self._pool, staging, lease, batch=batch_bytes(len(self._leases)))
+            writer = PieceWriter(self._pool, staging, lease, rivals=len(self._leases) - 1)
             try:
                 tail = b""
                 async for chunk in chunks:

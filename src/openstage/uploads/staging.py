@@ -184,10 +184,11 @@ def disk_errors() -> Iterator[None]:
 class PieceWriter:
     """Takes a piece as it arrives and stores it in threads, one batch ahead of the network."""
 
-    def __init__(self, pool: ThreadPoolExecutor, staging: StagingFile, lease: Lease, *, batch: int) -> None:
-        """Write at the beginning of `lease` into `staging`, in batches of `batch` bytes or a little more."""
-        self._batch_bytes = batch
-        self._enough = min(batch, FIRST_BATCH_BYTES)
+    def __init__(self, pool: ThreadPoolExecutor, staging: StagingFile, lease: Lease, *, rivals: int) -> None:
+        """Write at the beginning of `lease` into `staging`, while `rivals` other pieces are in flight."""
+        self._alone = not rivals
+        self._batch_bytes = batch_bytes(rivals + 1)
+        self._enough = min(self._batch_bytes, FIRST_BATCH_BYTES)
         self._pool = pool
         self._staging = staging
         self._lease = lease
@@ -245,7 +246,11 @@ class PieceWriter:
         await self._stored()
         batch, position = self._take()
         self._enough = self._batch_bytes
-        self._start(lambda: self._staging.store(batch, position))
+        if self._alone:  # then digest and disk may have a core each
+            self._start(lambda: self._staging.digest(batch))
+            self._start(lambda: self._staging.write(batch, position))
+        else:
+            self._start(lambda: self._staging.store(batch, position))
 
     def _take(self) -> tuple[list[Buffer], int]:
         """Batch gathered so far and its position; the next one begins."""
