@@ -1,5 +1,6 @@
 """`kill -9` at a bad moment, then a start: nothing that was acknowledged is lost, and nothing is left behind."""
 
+import contextlib
 import hashlib
 import signal
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ def test_a_publication_goes_on_after_the_server_was_killed(server: OpenstageServ
     for start in range(0, len(content), PIECE):
         send(session, file_id, content, start)
     assert finish(session, file_id)["code"] == "A00000"
-    wait_for(lambda: any("ffmpeg" in process.name() for process in family(server)), what="an encoder", every=0.01)
+    wait_for(lambda: encoder_of(server), what="an encoder", every=0.01)
 
     kill_supervisor(server)
     server.start()
@@ -119,12 +120,8 @@ def test_a_killed_worker_is_replaced_and_its_work_goes_on(server: OpenstageServe
     for start in range(0, len(content), PIECE):
         send(session, file_id, content, start)
     assert finish(session, file_id)["code"] == "A00000"
-    encoder = wait_for(
-        lambda: next((process for process in family(server) if "ffmpeg" in process.name()), None),
-        what="an encoder",
-        every=0.01,
-    )
-    worker = next(process for process in family(server) if "worker" in process.cmdline())
+    encoder = wait_for(lambda: encoder_of(server), what="an encoder", every=0.01)
+    worker = next(process for process in family(server) if command_of(process)[-1:] == ["worker"])
     worker.kill()
     assert encoder is not None
     wait_for(lambda: not lives(encoder), within=10, what="the encoder's end")
@@ -138,13 +135,29 @@ def test_a_signal_ends_everything(server: OpenstageServer, session: Session, num
     for start in range(0, len(content), PIECE):
         send(session, file_id, content, start)
     finish(session, file_id)
-    wait_for(lambda: any("ffmpeg" in process.name() for process in family(server)), what="an encoder", every=0.01)
+    wait_for(lambda: encoder_of(server), what="an encoder", every=0.01)
     processes = family(server)
     assert server.end(number) in {0, 128 + number, -number}
     assert not [process for process in processes if lives(process)]
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{server.address}/healthz", timeout=2)
     assert not [path for path in Path("/proc").glob("[0-9]*/cwd") if points_into(path, server.data)]
+
+
+def encoder_of(server: OpenstageServer) -> psutil.Process | None:
+    """An encoder that runs for the server at the moment."""
+    for process in family(server):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "ffmpeg" in process.name():
+                return process
+    return None
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Command line of a process; empty if it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return list(process.cmdline())
+    return []
 
 
 def lives(process: psutil.Process) -> bool:

@@ -32,9 +32,20 @@ async def python(
     return await run(argv, limits=limits, readable=readable, writable=scratch, libraries=libraries)
 
 
+BEFORE: set[psutil.Process] = set()
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    """Leave out what runs already: servers that other tests of this session share."""
+    BEFORE.clear()
+    BEFORE.update(psutil.Process().children(recursive=True))
+
+
 def mine() -> list[psutil.Process]:
     """Living processes that this one started."""
-    return [it for it in psutil.Process().children(recursive=True) if it.status() != psutil.STATUS_ZOMBIE]
+    children = psutil.Process().children(recursive=True)
+    return [it for it in children if it not in BEFORE and it.status() != psutil.STATUS_ZOMBIE]
 
 
 async def test_a_program_runs_and_tells(tmp_path: Path) -> None:
