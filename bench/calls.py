@@ -38,7 +38,7 @@ class Calling:
         status = f"{own}/api/file/fullStatus?access_token={self.ours.token}&file_id="
         loads = {
             "fullStatus of an open upload": status + uploading,
-            "fullStatus of a published work, with signed addresses": status + self.published,
+            "fullStatus of a published work": status + self.published,
             "/healthz": f"{own}/healthz",
         }
         bare_address = f"http://127.0.0.1:{self.bare_port}/"

@@ -132,7 +132,7 @@ class Uploading:
 
     def _section(self) -> Section:
         size = f"{self.plan.upload / GIB:g} GiB" if self.plan.upload >= GIB else f"{self.plan.upload // MIB} MiB"
-        section = Section(f"Uploads of {size}")
+        section = Section(f"Uploads of {size}: how many at once, form, size of pieces")
         for parallel in self.plan.parallel:
             for piece, form in product(self.plan.pieces, FORMS):
                 ours = self._series(form, piece, parallel)
@@ -143,17 +143,17 @@ class Uploading:
                     "tus": self._series("tus", piece, parallel),
                 }
                 ratios = {name: ours.ratio_to(peer) for name, peer in peers.items() if peer}
-                what = f"{form}, pieces of {piece // MIB} MiB, {parallel} at once"
+                what = f"{parallel} × {form}, {piece // MIB} MiB"
                 section.rows.append(Row(what, ours, ratios, TARGETS[parallel]))
         self._add_peers(section)
         return section
 
     def _add_peers(self, section: Section) -> None:
-        named: dict[str, tuple[object, ...]] = {"MD5 alone, one core": (MD5,)}
+        named: dict[str, tuple[object, ...]] = {"MD5 on one core": (MD5,)}
         for parallel in self.plan.parallel:
-            named[f"nginx PUT, whole file, {parallel} at once"] = ("nginx", parallel)
+            named[f"{parallel} × nginx PUT, whole"] = ("nginx", parallel)
         for parallel, piece in product(self.plan.parallel, self.plan.pieces):
-            named[f"@tus/server, pieces of {piece // MIB} MiB, {parallel} at once"] = ("tus", piece, parallel)
+            named[f"{parallel} × tus, {piece // MIB} MiB"] = ("tus", piece, parallel)
         for what, key in named.items():
             if series := self._series(*key):
                 section.rows.append(Row(what, series, ours=False))
