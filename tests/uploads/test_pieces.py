@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from openstage.errors import DomainError, Unavailable
 from openstage.identity.models import Caller
 from openstage.storage.errors import StorageFull
+from openstage.uploads import service
 from openstage.uploads.errors import BadPiece, BadSize, MissingRanges, StagingLost, Superseded, UnknownUpload
 from openstage.uploads.models import PieceReceipt, new_file_id
 from tests.support.waiting import wait_until
@@ -153,6 +154,20 @@ async def test_a_piece_that_cannot_belong_to_the_file_is_refused(
     with pytest.raises(BadPiece):
         await send(services, file_id, start, data, **options)
     assert await received(services, file_id) == ()
+
+
+async def test_a_file_in_too_many_stretches_takes_only_pieces_that_join_them(
+    services: UploadServices, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_STRETCHES", 3)
+    file_id = await open_upload(services, caller)
+    for start in (0, 200, 400):
+        await send(services, file_id, start, CONTENT[start : start + 100])
+    with pytest.raises(BadPiece, match="3 separate stretches"):
+        await send(services, file_id, 600, CONTENT[600:700])
+    for start in (500, 0, 100, 700):  # it grows one, repeats one, joins two: then there is room for another
+        await send(services, file_id, start, CONTENT[start : start + 100])
+    assert await received(services, file_id) == ((0, 300), (400, 600), (700, 800))
 
 
 @pytest.mark.parametrize(("shortest", "longest", "length"), [(10, 10, 9), (10, 10, 11), (10, 11, 9), (10, 11, 12)])

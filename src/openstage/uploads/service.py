@@ -29,6 +29,9 @@ LONGEST_FILE_TYPE: Final = 64
 """Characters kept of what a client calls its file's type."""
 
 LARGEST_POSITION: Final = 2**62
+MOST_STRETCHES: Final = 4096
+"""Separate stretches that what has been received may consist of: each piece after them costs all of them again, on the
+disk too. Pieces in order, or in parallel, make a few; of 10 GiB in pieces of 1 MiB in random order there are 2,560."""
 
 _COLUMNS: Final = "file_id, app_id, user_id, state, file_type, size, reserved, received, stored"
 
@@ -236,7 +239,8 @@ class Uploads:
 
         Raises:
             UnknownUpload: no open upload has this id.
-            BadPiece: too short or long, beyond the end, different from what is recorded, or a wrong size is stated.
+            BadPiece: too short or long, beyond the end, different from what is recorded, a wrong size is stated, or
+                what has been received is in too many stretches already.
             Superseded: another request took over.
             StorageFull: no room.
             Unavailable: database or disk are away.
@@ -283,13 +287,20 @@ class Uploads:
         """Size of an open upload, whether nothing has been received yet, and what has been of start…end."""
         row = await self._database.fetch_one(
             """
-            select size, isempty(received), received * int8multirange(int8range(%(start)s, %(end)s))
+            select size, isempty(received), received * int8multirange(int8range(%(start)s, %(end)s)),
+                   (select count(*) from unnest(received)) >= %(most)s
+                   and not received && int8range(%(start)s - 1, %(end)s + 1)
             from upload where file_id = %(file_id)s and state = 'open'
             """,
-            {"file_id": file_id, "start": start, "end": end},
+            {"file_id": file_id, "start": start, "end": end, "most": MOST_STRETCHES},
         )
         if row is None:
             raise UnknownUpload
+        if row[3]:
+            raise BadPiece(
+                f"What has been received is in {MOST_STRETCHES} separate stretches, which is as many as may be: "
+                "send pieces that join them (uploadstatus tells what is missing)."
+            )
         return row[0], row[1], list(_ranges(row[2]))
 
     async def _record(self, file_id: str, start: int, end: int) -> bool:

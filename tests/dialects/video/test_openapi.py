@@ -299,6 +299,14 @@ async def test_file_ids_choose(
     assert {each["fileId"] for each in reply["data"]} == set(chosen)
 
 
+@pytest.mark.parametrize("path", ["/api/file/videoListForExternal", "/api/file/delete"])
+async def test_a_call_that_names_very_many_videos_is_refused(client: Client, path: str) -> None:
+    form = {"access_token": client.token, "delete_type": "1", "file_ids": "a," * 10_001}
+    reply = (await client.http.post(path, data=form)).json()
+    assert reply["code"] != "A00000"
+    assert "10000 videos" in reply["msg"]
+
+
 async def test_addresses_are_given_for_what_plays(
     client: Client, module_database: Database, owner: tuple[int, int]
 ) -> None:

@@ -1,13 +1,16 @@
 """Parameters come from anywhere, and garbage never raises."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
+from openstage.dialects.video import parameters as parameters_module
 from openstage.dialects.video.errors import BadInput
-from openstage.dialects.video.parameters import LONGEST_BODY, Parameters, read_parameters
+from openstage.dialects.video.parameters import LONGEST_BODY, MOST_FIELDS, Parameters, read_parameters
 from tests.uploads.wire import multipart
 
 
@@ -107,6 +110,32 @@ def test_a_required_parameter_must_not_be_empty() -> None:
 async def test_a_body_of_parameters_has_its_limit() -> None:
     with pytest.raises(BadInput):
         await read_parameters(request(body=b"x" * (LONGEST_BODY + 1), chunk=65536))
+
+
+@pytest.mark.parametrize("content_type", [b"application/x-www-form-urlencoded", b"multipart/form-data"])
+async def test_a_body_of_very_many_fields_is_refused_before_it_holds_up_others(content_type: bytes) -> None:
+    field = b"\r\n\r\n--a\r\n" if content_type.startswith(b"multipart") else b"a&"
+    body = b"--a" * content_type.startswith(b"multipart") + field * (LONGEST_BODY // len(field) - 1)
+    with pytest.raises(BadInput, match=f"More than {MOST_FIELDS} parameters"):
+        await read_parameters(request([(b"content-type", content_type)], body=body, chunk=65536))
+
+
+async def test_a_query_of_very_many_fields_is_refused() -> None:
+    await read_parameters(request(query=b"&".join([b"a=1"] * MOST_FIELDS)))
+    with pytest.raises(BadInput, match=f"More than {MOST_FIELDS} parameters"):
+        await read_parameters(request(query=b"&".join([b"a=1"] * (MOST_FIELDS + 1))))
+
+
+async def test_a_body_that_never_arrives_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parameters_module, "BODY_SECONDS", 0.01)
+
+    async def silence() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    waiting = Request(request([(b"content-length", b"10")]).scope, silence)
+    with pytest.raises(BadInput, match="took longer"):
+        await read_parameters(waiting)
 
 
 @given(

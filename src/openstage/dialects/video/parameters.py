@@ -1,9 +1,10 @@
 """Where a call's parameters come from: HTTP headers, query string, urlencoded form or multipart fields, mixed freely.
 
 The first place that has a non-empty value wins, in that order. Nothing here raises on garbage: what can't be read
-counts as missing, and each call says which of its parameters it needs.
+counts as missing, and each call says which of its parameters it needs. Only what is out of all proportion is refused.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -14,8 +15,12 @@ from starlette.requests import Request
 from openstage.dialects.video.errors import BadInput
 from openstage.dialects.video.multipart import MultipartScanner, PartBegin, PartEnd, declared_boundary
 
-LONGEST_BODY: Final = 1024**2
-"""Bytes of a body that holds nothing but parameters."""
+LONGEST_BODY: Final = 512 * 1024
+"""Bytes of a body that holds nothing but parameters; to take it apart holds up everybody else."""
+MOST_FIELDS: Final = 256
+"""Fields of a query or of a body; no call knows more than a handful."""
+BODY_SECONDS: Final = 60.0
+"""Time in which a body of parameters must have arrived."""
 LARGEST_INTEGER: Final = 2**63 - 1
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
@@ -97,9 +102,16 @@ def decode(value: bytes) -> str:
 
 
 def parse_urlencoded(data: bytes) -> list[tuple[str, str]]:
-    """Pairs of a query string or form: percent-encoded or raw UTF-8, `+` for a space, anything else as it is."""
+    """Pairs of a query string or form: percent-encoded or raw UTF-8, `+` for a space, anything else as it is.
+
+    Raises:
+        BadInput: there are more than `MOST_FIELDS`.
+
+    """
     pairs = []
-    for field in data.split(b"&"):
+    fields = data.split(b"&", MOST_FIELDS)
+    _require_few(len(fields))
+    for field in fields:
         name, _, value = field.replace(b"+", b" ").partition(b"=")
         if name:
             pairs.append((decode(unquote_to_bytes(name)), decode(unquote_to_bytes(value))))
@@ -107,7 +119,12 @@ def parse_urlencoded(data: bytes) -> list[tuple[str, str]]:
 
 
 def parse_multipart(data: bytes, content_type: str) -> list[tuple[str, str]]:
-    """Fields of a whole multipart body, up to where it breaks off or turns into nonsense."""
+    """Fields of a whole multipart body, up to where it breaks off or turns into nonsense.
+
+    Raises:
+        BadInput: there are more than `MOST_FIELDS`.
+
+    """
     scanner = MultipartScanner(declared_boundary(content_type))
     fields: list[tuple[str, str]] = []
     name, value = "", b""
@@ -117,11 +134,19 @@ def parse_multipart(data: bytes, content_type: str) -> list[tuple[str, str]]:
                 name, value = event.name, b""
             elif isinstance(event, PartEnd):
                 fields.append((name, decode(value)))
+                if len(fields) > MOST_FIELDS:
+                    break
             else:
                 value += event
     except BadInput:
         pass
+    _require_few(len(fields))
     return fields
+
+
+def _require_few(fields: int) -> None:
+    if fields > MOST_FIELDS:
+        raise BadInput(f"More than {MOST_FIELDS} parameters are too many.")
 
 
 def known_parameters(request: Request) -> Parameters:
@@ -136,7 +161,8 @@ async def read_parameters(request: Request) -> Parameters:
     The body's form is told by its content first: clients name a wrong Content-Type, or none.
 
     Raises:
-        BadInput: the body is longer than `LONGEST_BODY`.
+        BadInput: the body is longer than `LONGEST_BODY`, there are more than `MOST_FIELDS` fields, or it doesn't
+            arrive.
         ClientDisconnect: the client went away before its end.
 
     """
@@ -166,8 +192,12 @@ def _has_body(request: Request) -> bool:
 
 async def _read_body(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_BODY:
-            raise BadInput(f"The body is too long: parameters may take {LONGEST_BODY} bytes.")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LONGEST_BODY:
+                    raise BadInput(f"The body is too long: parameters may take {LONGEST_BODY} bytes.")
+    except TimeoutError as error:
+        raise BadInput(f"The body took longer than {BODY_SECONDS:g} s to arrive; send the call again.") from error
     return bytes(body)

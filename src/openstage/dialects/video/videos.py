@@ -18,6 +18,8 @@ from openstage.works.service import Works
 
 DEFAULT_PAGE: Final = 20
 GONE: Final = 4
+MOST_FILE_IDS: Final = 10_000
+"""Videos that one call may name; to look for many more would hold up everybody else."""
 
 STATUS_CODES: Final = {
     "uploading": "A00004",
@@ -218,8 +220,16 @@ def _not_playable(work: Work) -> Response:
 
 
 def _file_ids(parameters: Parameters) -> list[str]:
-    """Read `file_ids`: the document separates them by `;` in one place and by `,` in others."""
-    return _ids(parameters.text("file_ids").replace(";", ","), ",")
+    """Read `file_ids`: the document separates them by `;` in one place and by `,` in others.
+
+    Raises:
+        BadInput: there are more than `MOST_FILE_IDS`.
+
+    """
+    file_ids = _ids(parameters.text("file_ids").replace(";", ","), ",")
+    if len(file_ids) > MOST_FILE_IDS:
+        raise BadInput(f"One call may name {MOST_FILE_IDS} videos, not {len(file_ids)}.")
+    return file_ids
 
 
 def _ids(text: str, separator: str) -> list[str]:
