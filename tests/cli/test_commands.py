@@ -74,6 +74,11 @@ def test_an_app_through_its_life(run: Run) -> None:
     assert client_id in [each["client_id"] for each in answer(run("app", "list", "--json"))]
 
 
+def test_tables_show_ids_whole_so_that_they_can_be_given_to_the_next_command(run: Run) -> None:
+    made = answer(run("app", "create", "--name", "Narrow " * 20, "--json"))
+    assert made["client_id"] in run("app", "list", COLUMNS="60").stdout
+
+
 def test_tables_show_names_as_they_are_and_nothing_as_markup(run: Run) -> None:
     answer(run("app", "create", "--name", "[red]x[/red]\x1b[31m", "--json"))
     text = run("app", "list", COLUMNS="200").stdout

@@ -66,6 +66,8 @@ async def test_objects_staging_files_keys_and_rows_come_back_as_they_were(
 
     manifest = await take(stage.settings, tmp_path / "backup")
     assert (manifest.objects, manifest.staging, manifest.missing) == (len(keys) + 1, 2, [])
+    copied = [each for kind in ("objects", "staging") for each in (tmp_path / "backup" / kind).rglob("*")]
+    assert manifest.size == sum(each.stat().st_size for each in copied if each.is_file())
     with postgres.database(migrated=False) as address:
         place = elsewhere(stage.settings, address)
         assert await asyncio.to_thread(restore_backup, place, tmp_path / "backup") == manifest

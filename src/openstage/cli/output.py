@@ -12,6 +12,10 @@ from rich.table import Table
 
 console = Console(highlight=False)
 
+_WIDEST = 40
+"""Characters of one cell of a table; titles may be longer, ids (32) are not."""
+_UNLIMITED = 10_000
+
 
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON on standard output."""
@@ -20,11 +24,14 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "Nothing yet.") -> None:
     """Print rows as a table, or `empty` where there are none."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True, max_width=_WIDEST)
     for row in rows:
         table.add_row(*(shown(cell) for cell in row))
     if table.row_count:
-        console.print(table)
+        # As wide as it is, like the lists of other tools: an id that was cut can't be given to the next command.
+        Console(highlight=False, width=_UNLIMITED).print(table)
     else:
         console.print(empty)
 

@@ -183,9 +183,11 @@ class _Backup:
     async def _copy_staging(self, file_id: str) -> bool:
         source = self._settings.staging_folder / file_id
         try:
-            self._size += await asyncio.to_thread(files.copy, source, self._folder / "staging" / file_id)
+            # Not `+= await`: that would read the sum before the other copiers add to it.
+            copied = await asyncio.to_thread(files.copy, source, self._folder / "staging" / file_id)
         except FileNotFoundError:
             return False
+        self._size += copied
         self._staging += 1
         return True
 
@@ -193,14 +195,15 @@ class _Backup:
         target = self._folder / "objects" / key
         try:
             if (local := self._store.local_path(key)) is not None:
-                self._size += await asyncio.to_thread(files.copy, local, target)
+                copied = await asyncio.to_thread(files.copy, local, target)
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 await self._store.download(key, target)
-                self._size += target.stat().st_size
+                copied = target.stat().st_size
         except (FileNotFoundError, ObjectMissing):
             self._missing.append(key)
         else:
+            self._size += copied
             self._objects += 1
 
 
