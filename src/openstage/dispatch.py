@@ -22,6 +22,8 @@ class Direct:
         for route in routes:
             if isinstance(route, Route) and not route.param_convertors and route.methods is None:
                 self._calls[route.path] = route.app
+                # With a slash at its end too: a redirect would lose a body, and be no envelope.
+                self._calls[route.path + "/"] = route.app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -4,6 +4,7 @@ Each is one transaction over upload, work and job. All of them lock the work fir
 what the other did; whatever is repeated answers as before.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -147,4 +148,6 @@ class Intake:
 
     async def _cancel(self, connection: Connection, caller: Caller, work: Work) -> None:
         if work.state == "uploading" and await lifecycle.move(connection, work.id, "uploading", "cancelled"):
-            await self._uploads.cancel(connection, caller, work.file_id)
+            # The sweep may have let the upload expire a moment ago; then there is nothing left to give back.
+            with contextlib.suppress(UnknownUpload):
+                await self._uploads.cancel(connection, caller, work.file_id)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from psycopg.types.multirange import Multirange
 
 from openstage.database.engine import Connection, Database
+from openstage.identity.errors import AppNotUsable
 from openstage.identity.models import Caller
 from openstage.identity.service import Identity
 from openstage.settings import Settings
@@ -239,6 +240,7 @@ class Uploads:
 
         Raises:
             UnknownUpload: no open upload has this id.
+            AppNotUsable: its app was frozen or deleted meanwhile.
             BadPiece: too short or long, beyond the end, different from what is recorded, a wrong size is stated, or
                 what has been received is in too many stretches already.
             Superseded: another request took over.
@@ -289,13 +291,16 @@ class Uploads:
             """
             select size, isempty(received), received * int8multirange(int8range(%(start)s, %(end)s)),
                    (select count(*) from unnest(received)) >= %(most)s
-                   and not received && int8range(%(start)s - 1, %(end)s + 1)
-            from upload where file_id = %(file_id)s and state = 'open'
+                   and not received && int8range(%(start)s - 1, %(end)s + 1), app.state
+            from upload join app on app.id = app_id
+            where file_id = %(file_id)s and upload.state = 'open'
             """,
             {"file_id": file_id, "start": start, "end": end, "most": MOST_STRETCHES},
         )
         if row is None:
             raise UnknownUpload
+        if row[4] != "approved":
+            raise AppNotUsable(row[4])
         if row[3]:
             raise BadPiece(
                 f"What has been received is in {MOST_STRETCHES} separate stretches, which is as many as may be: "

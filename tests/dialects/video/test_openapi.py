@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -433,6 +433,28 @@ async def test_unbuilt_paths_answer_in_the_envelope(client: Client, path: str) -
     for method in ("GET", "POST", "PUT", "DELETE"):
         reply = await client.http.request(method, path, follow_redirects=True)
         assert (reply.status_code, reply.json()["code"]) == (200, "Q00002")
+
+
+@pytest.mark.parametrize(
+    "path", ["/openupload/", "/upload/", "/uploadfinish/", "/api/file/count/", "/api/iqiyi/authorize/"]
+)
+async def test_a_slash_at_the_end_makes_no_difference(client: Client, path: str) -> None:
+    reply = await client.http.post(path)
+    assert reply.status_code == 200
+    assert reply.json()["code"] not in {"A00000", "Q00002"}
+
+
+@pytest.mark.parametrize(("state", "code"), [("frozen", "A00008"), ("deleted", "A00009")])
+async def test_an_app_that_is_stopped_can_send_no_more_pieces(
+    client: Client, identity: Identity, state: Literal["frozen", "deleted"], code: str
+) -> None:
+    opened = await client.call("/openupload", filetype="mp4", filesize=6)
+    headers = {"file_id": opened["data"]["file_id"], "file_size": "6"}
+    for piece, expected in ((b"abc", "A00000"), (b"def", code)):
+        place = {"range": "0-2" if expected == "A00000" else "3-5"}
+        reply = await client.http.post("/upload", headers=headers | place, content=piece)
+        assert (reply.status_code, reply.json()["code"]) == (200, expected)
+        await identity.apps.set_state(client.credentials.client_id, state)
 
 
 def vars_of(credentials: AppCredentials) -> dict[str, str]:

@@ -27,7 +27,8 @@ def api_routes(authorisation: Authorisation, videos: Videos) -> list[BaseRoute]:
         "/api/file/delete": Call("delete", videos.delete),
         "/api/download/getDownloadUri": Call("urllist", videos.download_uri),
     }
-    return [*(Route(path, call) for path, call in calls.items()), Mount("/api", Call("unknown", _unknown))]
+    unknown = Call("unknown", _unknown)
+    return [*(Route(path, call) for path, call in calls.items()), Route("/api", unknown), Mount("/api", unknown)]
 
 
 async def _unknown(request: Request) -> Response:
