@@ -1,23 +1,16 @@
-"""The calls under `/api/`: each reply of the document, each code, each place a parameter may come from."""
+"""Sections 1.5 and 4 to 7: each reply of the document, each code, each place a parameter may come from."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import Literal
 
-import httpx
 import pytest
 
-from openstage.app import application
 from openstage.database.engine import Database
-from openstage.identity.keys import Keys
-from openstage.identity.models import AppCredentials
 from openstage.identity.service import Identity
-from openstage.settings import Settings
 from openstage.works.models import State
-from tests.support.server import serving
+from tests.support.openapi_client import Client, vars_of
 from tests.support.works import enter_work
 
-Reply = dict[str, Any]
 FULL_STATUS_FIELDS = {"img", "thumbnail", "swfurl", "urllist", "msg"}
 LISTED_FIELDS = {
     "fileId": str,
@@ -33,158 +26,6 @@ LISTED_FIELDS = {
     "thumbnail": str,
     "pageUrl": str,
 }
-
-
-class Client:
-    """A client of one app, as they are written: everything in the query."""
-
-    def __init__(self, http: httpx.AsyncClient, credentials: AppCredentials) -> None:
-        self.http = http
-        self.credentials = credentials
-        self.token = ""
-
-    async def get(self, path: str, **parameters: object) -> Reply:
-        reply = await self.http.get(path, params={name: str(value) for name, value in parameters.items()})
-        assert reply.status_code == 200
-        assert reply.headers["content-type"] == "application/json"
-        body: Reply = reply.json()
-        return body
-
-    async def call(self, path: str, **parameters: object) -> Reply:
-        return await self.get(path, access_token=self.token, **parameters)
-
-
-@pytest.fixture(scope="module")
-async def identity(module_database: Database, module_settings: Settings) -> Identity:
-    return Identity(module_database, module_settings, Keys.load(module_settings.folder))
-
-
-@pytest.fixture(scope="module")
-async def http(module_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with (
-        serving(application(module_settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=20) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-async def client(http: httpx.AsyncClient, identity: Identity) -> Client:
-    client = Client(http, await identity.apps.create("A camera app"))
-    reply = await client.get(
-        "/api/iqiyi/authorize",
-        client_id=client.credentials.client_id,
-        client_secret=client.credentials.client_secret,
-    )
-    client.token = reply["data"]["access_token"]
-    return client
-
-
-@pytest.fixture
-async def owner(client: Client, identity: Identity) -> tuple[int, int]:
-    caller = await identity.resolve(client.token)
-    return caller.app_id, caller.user_id
-
-
-# --- sections 2 and 3: tokens -----------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("path", "more"),
-    [
-        ("/api/iqiyi/authorize", {}),
-        ("/api/enterprise/authorize", {}),
-        ("/api/person/authorize", {"uid": "小明"}),
-        ("/api/baidu/authorize", {"ouid": "77", "nick": "昵称"}),
-    ],
-)
-async def test_authorize_answers_as_documented(client: Client, path: str, more: dict[str, str]) -> None:
-    reply = await client.get(path, **vars_of(client.credentials), **more)
-    assert reply["code"] == "A00000"
-    assert {name: type(value) for name, value in reply["data"].items()} == {
-        "access_token": str,
-        "expires_in": int,
-        "refresh_token": str,
-    }
-    assert (await client.get("/api/file/count", access_token=reply["data"]["access_token"]))["code"] == "A00000"
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"client_secret": "wrong"}, "A21324"),
-        ({"client_id": "unknown"}, "A21324"),
-        ({"client_id": ""}, "Q00001"),
-        ({"client_secret": ""}, "Q00001"),
-    ],
-)
-async def test_bad_clients_are_told_so(client: Client, changes: dict[str, str], code: str) -> None:
-    reply = await client.get("/api/iqiyi/authorize", **{**vars_of(client.credentials), **changes})
-    assert reply["code"] == code
-    assert reply["msg"]
-
-
-async def test_refresh_answers_flat_and_under_data(client: Client) -> None:
-    first = (await client.get("/api/iqiyi/authorize", **vars_of(client.credentials)))["data"]
-    reply = await client.get(
-        "/api/oauth2/token",
-        client_id=client.credentials.client_id,
-        grant_type="refresh_token",
-        refresh_token=first["refresh_token"],
-    )
-    flat = {name: reply[name] for name in ("access_token", "expires_in", "refresh_token")}
-    assert reply == {"code": "A00000", "data": flat, **flat}
-    assert flat["access_token"] != first["access_token"]
-    assert (await client.get("/api/file/count", access_token=flat["access_token"]))["code"] == "A00000"
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"refresh_token": "unknown"}, "A21325"),
-        ({"refresh_token": ""}, "A21323"),
-        ({"grant_type": ""}, "A21323"),
-        ({"grant_type": "password"}, "A21328"),
-        ({"client_id": "unknown"}, "A21324"),
-    ],
-)
-async def test_bad_refreshes_are_told_so(client: Client, changes: dict[str, str], code: str) -> None:
-    first = (await client.get("/api/iqiyi/authorize", **vars_of(client.credentials)))["data"]
-    parameters = {
-        "client_id": client.credentials.client_id,
-        "grant_type": "refresh_token",
-        "refresh_token": first["refresh_token"],
-    }
-    assert (await client.get("/api/oauth2/token", **{**parameters, **changes}))["code"] == code
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/api/file/info",
-        "/api/file/fullStatus",
-        "/api/file/videoListForExternal",
-        "/api/file/fetchvideolist",
-        "/api/file/videoForExternal",
-        "/api/file/count",
-        "/api/file/urllist",
-        "/api/file/delete",
-        "/api/download/getDownloadUri",
-    ],
-)
-async def test_every_call_checks_the_token(client: Client, module_database: Database, path: str) -> None:
-    more = {"file_id": "0" * 32, "file_name": "n", "description": "d", "delete_type": "1", "file_ids": "0" * 32}
-    for token in ("", "2." + "0" * 32, "nonsense"):
-        assert (await client.get(path, access_token=token, **more))["code"] == "A21332"
-    async with module_database.connection() as connection:
-        await connection.execute("update access_token set expires_at = now()")
-    assert (await client.call(path, **more))["code"] == "A21327"
-
-
-async def test_a_deleted_app_is_told_so_and_a_frozen_one_may_look(client: Client, identity: Identity) -> None:
-    await identity.apps.set_state(client.credentials.client_id, "frozen")
-    assert (await client.call("/api/file/count"))["code"] == "A00000"
-    assert (await client.call("/api/file/delete", delete_type=0))["code"] == "A00008"
-    await identity.apps.set_state(client.credentials.client_id, "deleted")
-    assert (await client.call("/api/file/count"))["code"] == "A00009"
 
 
 # --- section 4: status --------------------------------------------------------------------------------------------
@@ -455,10 +296,6 @@ async def test_an_app_that_is_stopped_can_send_no_more_pieces(
         reply = await client.http.post("/upload", headers=headers | place, content=piece)
         assert (reply.status_code, reply.json()["code"]) == (200, expected)
         await identity.apps.set_state(client.credentials.client_id, state)
-
-
-def vars_of(credentials: AppCredentials) -> dict[str, str]:
-    return {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
 
 
 async def raw_get(host: str, port: int, target: bytes) -> bytes:
