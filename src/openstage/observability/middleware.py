@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from openstage.observability import logs, metrics
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-SLOW_SECONDS = 5.0
 # What can be told of a path without telling a token: its first part.
 SURFACES = {
     "api": "video", "openupload": "video", "uploadfinish": "video", "cancelupload": "video", "uploadstatus": "video",
