@@ -69,6 +69,14 @@ def test_a_signal_ends_everything_within_seconds(data: Path, number: signal.Sign
     assert "Traceback" not in served.log.read_text()
 
 
+def test_signals_that_follow_each_other_at_once_end_it_too(data: Path) -> None:
+    """`make` passes on a SIGTERM that its whole group got; children end meanwhile (SIGCHLD)."""
+    with serve(data, *TRIVIAL, worker="false") as served:
+        for _ in range(20_000):
+            os.kill(served.pid, signal.SIGCHLD)
+        assert served.end(signal.SIGTERM) == 0
+
+
 def test_a_signal_ends_it_though_a_client_holds_on(data: Path) -> None:
     with serve(data, *TRIVIAL, worker="false") as served, httpx.stream("GET", f"{served.url}/slow") as response:
         assert next(response.iter_raw()) == b"."

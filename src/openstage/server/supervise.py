@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -23,6 +22,7 @@ from openstage.database.embedded import cluster_in
 from openstage.database.migrate import migrate
 from openstage.database.ownership import DataFolder
 from openstage.observability import logs
+from openstage.server.bell import Bell
 from openstage.server.children import Child
 from openstage.server.errors import AddressTaken, ServerNotStarted
 from openstage.settings import Settings
@@ -53,7 +53,7 @@ class Supervisor:
         self._target = target
         self._cluster: Cluster | None = None
         self._children: list[Child] = []
-        self._wake = threading.Event()
+        self._wake = Bell()
         self._endings = 0
 
     def run(self, while_starting: Callable[[Settings], Callable[[], None]] | None = None) -> None:
@@ -158,18 +158,17 @@ class Supervisor:
 
     def _on_ending(self, _: int, __: FrameType | None) -> None:
         self._endings += 1
-        self._wake.set()
+        self._wake.ring()
 
     def _ending(self) -> bool:
         return self._endings > 0
 
     def _on_child(self, _: int, __: FrameType | None) -> None:
-        self._wake.set()
+        self._wake.ring()
 
     def _keep_running(self) -> None:
         while not self._ending():
             self._wake.wait(self._until_next_due())
-            self._wake.clear()
             if self._ending():
                 return
             if self._cluster is not None and not self._cluster.running:
