@@ -144,6 +144,10 @@ async def test_operators_find_works_of_everybody(stage: Stage) -> None:
     assert [work.file_id for work in await stage.works.all(deleted=True)] == made[:1]
     assert [work.file_id for work in await stage.works.all(deleted=False, limit=1)] == made[2:]
     newest = await stage.works.find(made[2])
+    assert await stage.works.find(str(newest.id)) == newest
+    for name in ("0", "9" * 15, "9" * 40, "٣", "-1", ""):
+        with pytest.raises(UnknownWork):
+            await stage.works.find(name)
     assert [work.file_id for work in await stage.works.all(before=newest.id)] == made[1::-1]
     assert await stage.works.all(state="failed") == []
 

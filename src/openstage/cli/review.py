@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Review works
 ADDRESS_LIFETIME = 24 * 3600
 """Seconds for which a reviewer's address works."""
 
-Name = Annotated[str, typer.Argument(metavar="ID", help="The work's file_id or slug.")]
+Name = Annotated[str, typer.Argument(metavar="ID", help="The work's number, file_id or slug.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
 

@@ -23,7 +23,7 @@ WATCH_INTERVAL = 0.5
 SETTLED: frozenset[State] = frozenset({"published", "reviewing", "refused", "failed", "cancelled", "expired"})
 GOOD: frozenset[State] = frozenset({"published", "reviewing"})
 
-Name = Annotated[str, typer.Argument(metavar="ID", help="The work's file_id or slug.")]
+Name = Annotated[str, typer.Argument(metavar="ID", help="The work's number, file_id or slug.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
 

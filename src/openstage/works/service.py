@@ -6,7 +6,7 @@ What belongs to the way from upload to publication is in `lifecycle.py`.
 import secrets
 import string
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from openstage.database.engine import Connection, Database
 from openstage.database.lookups import SharedLookup
@@ -16,13 +16,14 @@ from openstage.works import queries
 from openstage.works.errors import Purged, UnknownWork, WrongState
 from openstage.works.models import LARGEST_PAGE, Page, Picture, Rendition, Segment, State, Work
 
+SLUG_LENGTH: Final = 16
 _BASE62: Final = string.digits + string.ascii_letters
 _MINE: Final = "app_id = %(app)s and user_id = %(user)s and deleted_at is null"
 
 
 def new_slug() -> str:
     """Return a work's public name: 16 characters of base 62 (95 bits) from a cryptographic source."""
-    return "".join(secrets.choice(_BASE62) for _ in range(16))
+    return "".join(secrets.choice(_BASE62) for _ in range(SLUG_LENGTH))
 
 
 class Works:
@@ -317,14 +318,16 @@ class Works:
 
 
 async def _find(connection: Connection, name: str, *, lock: bool = False) -> Work:
-    """Return the work of a `file_id` or slug.
+    """Return the work of a `file_id`, a slug, or a number as lists show it.
 
     Raises:
         UnknownWork: there is none.
 
     """
-    where = "%(name)s in (file_id, slug)" + (" for update" if lock else "")
-    work = await queries.select_one(connection, where, {"name": storable(name)})
+    numbered = name.isascii() and name.isdecimal() and len(name) < SLUG_LENGTH
+    where = "work.id = %(name)s" if numbered else "%(name)s in (file_id, slug)"
+    values: dict[str, Any] = {"name": int(name) if numbered else storable(name)}
+    work = await queries.select_one(connection, where + (" for update" if lock else ""), values)
     if work is None:
         raise UnknownWork(f"There is no work {name!r}; `openstage work list` shows them.")
     return work
