@@ -26,10 +26,6 @@ class Account:
             return False
         return True
 
-    def owns(self, path: Path) -> bool:
-        """Whether `path` belongs to this user."""
-        return path.stat().st_uid == self.uid
-
     def can_pass(self, path: Path) -> bool:
         """Whether this user can walk down to `path` by ordinary permissions."""
         for folder in path.resolve().parents:

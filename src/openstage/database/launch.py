@@ -17,8 +17,6 @@ PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
-CAP_SETGID = 6
-CAP_SETUID = 7
 
 CANNOT_BECOME = 97
 """Exit status: this process may not change its user, or may not keep the capability that was asked for."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from openstage.media.errors import Unplayable
 
 MOST = 64 * 1024**2  # bytes of one header box that are read
-CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf"}
 
 
 @dataclass(frozen=True, slots=True)

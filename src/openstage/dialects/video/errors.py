@@ -40,9 +40,6 @@ class UnsupportedGrant(DomainError):
     code = "video.unsupported_grant"
 
 
-UPLOAD_CALLS: Final = frozenset({"openupload", "upload", "uploadfinish", "cancelupload", "uploadstatus"})
-OAUTH_CALLS: Final = frozenset({"authorize", "token"})
-
 _CODES: Final[dict[type[DomainError], str]] = {
     identity.TokenInvalid: "A21332",
     identity.TokenExpired: "A21327",
