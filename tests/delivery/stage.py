@@ -4,8 +4,10 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
+from psycopg.types.json import Jsonb
 from starlette.applications import Starlette
 
 from openstage.database.engine import Database
@@ -20,6 +22,9 @@ from tests.support.server import serving
 SLUG = "abcdefgh12345678"
 FILE_ID = "0123456789abcdef" * 2
 SEGMENT_US = 4_000_000
+SIZES: dict[str, tuple[int | None, int | None]] = {
+    "a": (None, None), "96": (320, 180), "1": (426, 240), "2": (640, 360), "4": (1280, 720), "s": (1280, 720)
+}  # fmt: skip
 
 
 class Clock:
@@ -63,15 +68,52 @@ class Stage:
             "with a as"
             " (insert into app (client_id, name, secret, state) values ('c', 'n', '', 'approved') returning id),"
             " u as (insert into end_user (app_id, realm, uid) select id, 'app', '' from a returning id, app_id)"
-            " insert into work (file_id, slug, app_id, user_id, state, title, pending)"
-            " select %(file_id)s, %(slug)s, app_id, id, %(state)s, 't', %(state)s = 'publishing' from u",
+            " insert into work (file_id, slug, app_id, user_id, state, title, pending, run, duration_ms)"
+            " select %(file_id)s, %(slug)s, app_id, id, %(state)s, 't', %(state)s = 'publishing',"
+            " case %(state)s when 'publishing' then '' else 'run1' end, 12000 from u",
             file_id=FILE_ID, slug=SLUG, state=state,
+        )  # fmt: skip
+
+    async def plan(self, plan: dict[str, object], run: str = "run1") -> None:
+        """What a run is going to make."""
+        await self.sql(
+            "insert into production_run (name, work_id, plan) select %(run)s, id, %(plan)s from work",
+            run=run, plan=Jsonb(plan),
         )  # fmt: skip
 
     async def mp4(self, quality: str, size: int = 100_000, run: str = "run1") -> str:
         """An mp4 of random bytes; gives its key."""
         key = f"works/{FILE_ID}/{run}/mp4/{quality}.mp4"
-        await self._rendition("mp4", quality, key, byte_size=await self.put(key, size), codecs="avc1.64000d,mp4a.40.2")
+        await self._rendition(
+            "mp4", quality, key, byte_size=await self.put(key, size), codecs="avc1.64000d,mp4a.40.2", run=run
+        )
+        return key
+
+    async def mp3(self, quality: str, run: str = "run1") -> str:
+        """An mp3 of random bytes; gives its key."""
+        key = f"works/{FILE_ID}/{run}/mp3/{quality}.mp3"
+        size = await self.put(key, 30_000)
+        await self._rendition("mp3", quality, key, byte_size=size, codecs="mp3", width=None, height=None, run=run)
+        return key
+
+    async def storyboard(self, run: str = "run1") -> None:
+        """Five pictures on two sheets of two columns and two rows."""
+        await self.sql(
+            "insert into storyboard (work_id, run, interval_ms, tile_width, tile_height, columns, rows, tiles)"
+            " select id, %(run)s, 2500, 160, 90, 2, 2, 5 from work",
+            run=run,
+        )  # fmt: skip
+        for sheet in range(2):
+            await self.extra(f"storyboard/{sheet}.jpg", "image/jpeg", run=run)
+
+    async def extra(self, name: str, content_type: str, run: str = "run1") -> str:
+        """A further object of a run; gives its key."""
+        key = f"works/{FILE_ID}/{run}/{name}"
+        await self.sql(
+            "insert into extra (work_id, run, name, content_type, byte_size, key)"
+            " select id, %(run)s, %(name)s, %(type)s, %(size)s, %(key)s from work",
+            run=run, name=name, type=content_type, size=await self.put(key, 2000), key=key,
+        )  # fmt: skip
         return key
 
     async def hls(self, quality: str, *, count: int = 3, complete: bool = True, run: str = "run1") -> str:
@@ -79,27 +121,42 @@ class Stage:
         folder = f"works/{FILE_ID}/{run}/hls/{quality}"
         await self.put(f"{folder}/init.mp4", 700)
         sound = quality == "a"
-        size = {"a": (None, None), "96": (320, 180), "1": (426, 240), "2": (640, 360)}[quality]
+        size = SIZES[quality]
         number = await self._rendition(
             "hls_audio" if sound else "hls_video", quality, f"{folder}/init.mp4", byte_size=count * 5000,
             codecs="mp4a.40.2" if sound else "avc1.64001f", width=size[0], height=size[1],
             frame_rate=None if sound else 29.97, complete=complete,
-            bandwidth=130_000 if sound else (size[0] or 0) * 1000, duration_ms=count * 4000,
+            bandwidth=130_000 if sound else (size[0] or 0) * 1000, duration_ms=count * 4000, run=run,
         )  # fmt: skip
         for segment in range(count):
-            key = f"{folder}/{segment:05}.m4s"
-            await self.sql(
-                "insert into segment values (%(id)s, %(number)s, %(us)s, %(size)s, %(key)s)",
-                id=number, number=segment, us=SEGMENT_US - segment * 100_000, key=key,
-                size=await self.put(key, 5000 + segment),
-            )  # fmt: skip
+            await self.segment(number, folder, segment)
         return f"{folder}/init.mp4"
 
-    async def picture(self, kind: str = "img") -> str:
-        key = f"works/{FILE_ID}/run1/pictures/{kind}.jpg"
+    async def grow(self, quality: str, *, complete: bool = False, run: str = "run1") -> None:
+        """Add a segment to an HLS rendition, or say that there will be no more."""
+        query = "select id from rendition where quality = %(quality)s and run = %(run)s and kind like 'hls%%'"
+        ((number,),) = await self.sql(query, quality=quality, run=run)
+        if complete:
+            await self.sql("update rendition set complete = true where id = %(id)s", id=number)
+            return
+        ((count,),) = await self.sql("select count(*) from segment where rendition_id = %(id)s", id=number)
+        await self.segment(number, f"works/{FILE_ID}/{run}/hls/{quality}", count)
+
+    async def segment(self, rendition: object, folder: str, number: Any) -> None:
+        """A segment of random bytes."""
+        key = f"{folder}/{number:05}.m4s"
         await self.sql(
-            "insert into picture select id, %(kind)s, 640, 360, %(size)s, %(key)s from work",
-            kind=kind, size=await self.put(key, 3000), key=key,
+            "insert into segment values (%(id)s, %(number)s, %(us)s, %(size)s, %(key)s)",
+            id=rendition, number=number, us=SEGMENT_US - number * 100_000, key=key,
+            size=await self.put(key, 5000 + number),
+        )  # fmt: skip
+
+    async def picture(self, kind: str = "img", run: str = "run1") -> str:
+        key = f"works/{FILE_ID}/{run}/pictures/{kind}.jpg"
+        await self.sql(
+            "insert into picture (work_id, run, kind, width, height, byte_size, key)"
+            " select id, %(run)s, %(kind)s, 640, 360, %(size)s, %(key)s from work",
+            kind=kind, size=await self.put(key, 3000), key=key, run=run,
         )  # fmt: skip
         return key
 
@@ -115,7 +172,7 @@ class Stage:
     async def _rendition(self, kind: str, quality: str, key: str, **values: object) -> int:
         values = {
             "width": 320, "height": 180, "frame_rate": 25.0, "complete": True, "bandwidth": 190_000,
-            "average_bandwidth": 100_000, "duration_ms": 12_000, **values,
+            "average_bandwidth": 100_000, "duration_ms": 12_000, "run": "run1", **values,
             "kind": kind, "quality": quality, "key": key,
         }  # fmt: skip
         names = ", ".join(values)

@@ -43,6 +43,7 @@ async def test_a_player_follows_the_master_playlist_down_to_every_byte(stage: St
 async def test_urllist_gives_one_address_per_whole_rendition(stage: Stage) -> None:
     await stage.hls("1", complete=False)
     found = await stage.addresses.urllist(SLUG)
+    assert sorted(found) == ["m3u8", "mp4"]
     assert sorted(found["mp4"]) == ["1", "2"]
     assert sorted(found["m3u8"]) == ["2", "96"]
     assert (await stage.client.get(found["mp4"]["2"])).content == stage.bodies[f"works/{FILE_ID}/run1/mp4/2.mp4"]
@@ -60,15 +61,6 @@ async def test_sound_alone_is_offered_under_the_lowest_quality(stage: Stage) -> 
     assert [p.stream_info.codecs for p in master.playlists] == ["mp4a.40.2"]
     media = m3u8.loads((await stage.client.get(master.playlists[0].absolute_uri)).text)
     assert len(media.segments) == 3
-
-
-async def test_a_growing_rendition_has_an_event_playlist_without_an_end(stage: Stage) -> None:
-    await stage.sql("update rendition set complete = false where kind <> 'mp4'")
-    address = stage.addresses.master(SLUG)
-    master = m3u8.loads((await stage.client.get(address)).text, uri=address)
-    media = m3u8.loads((await stage.client.get(master.playlists[0].absolute_uri)).text)
-    assert media.playlist_type == "event"
-    assert not media.is_endlist
 
 
 async def test_parameters_that_clients_append_are_ignored(stage: Stage) -> None:
@@ -183,7 +175,7 @@ async def test_deleting_hides_at_once_whatever_addresses_are_out(stage: Stage) -
     assert await statuses(stage, addresses) == {200}
 
 
-@pytest.mark.parametrize("state", ["reviewing", "refused", "failed"])
+@pytest.mark.parametrize("state", ["reviewing", "refused"])
 async def test_only_published_works_are_delivered_but_to_reviewers(stage: Stage, state: str) -> None:
     addresses = await every_address(stage)
     await stage.sql("update work set state = %(state)s", state=state)

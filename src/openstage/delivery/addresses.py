@@ -1,14 +1,15 @@
 """The addresses that dialects and pages give out."""
 
-from typing import Literal
-
 from openstage.database.engine import Database
-from openstage.delivery.models import SOUND_ONLY, PictureKind
+from openstage.delivery.models import PictureKind
+from openstage.delivery.offering import qualities
 from openstage.delivery.repository import Repository
 from openstage.delivery.signing import AddressSigner
 from openstage.settings import Settings
 
 MASTER = "master.m3u8"
+STORYBOARD = "storyboard.vtt"
+WAVEFORM = "waveform.json"
 
 
 class Addresses:
@@ -23,28 +24,27 @@ class Addresses:
         self._signer = signer
         self._base = settings.base("media")
 
-    async def urllist(self, slug: str) -> dict[Literal["mp4", "m3u8"], dict[str, str]]:
-        """Make fresh addresses of a published work's mp4 files and playlists, by quality; none if it isn't published.
+    async def urllist(self, slug: str) -> dict[str, dict[str, str]]:
+        """Make fresh addresses of a published work by format (`mp4`, `m3u8`, and `mp3` of sound alone) and quality.
+
+        What grows is among them only while nothing is whole that could be played instead. None if the work isn't
+        published.
 
         Raises:
             Unavailable: the database is away.
 
         """
-        mp4: dict[str, str] = {}
-        m3u8: dict[str, str] = {}
-        sound = False
-        for rendition in sorted(await self._repository.renditions(slug), key=lambda r: r.bandwidth):
-            if not rendition.complete:
-                continue
-            if rendition.kind == "mp4":
-                mp4[rendition.quality] = self.media(slug, f"{rendition.quality}.mp4")
-            elif rendition.kind == "hls_video":
-                m3u8[rendition.quality] = self.media(slug, f"{rendition.quality}.m3u8")
-            else:
-                sound = True
-        if sound and not m3u8:
-            m3u8[SOUND_ONLY] = self.media(slug, f"{SOUND_ONLY}.m3u8")
-        return {"mp4": mp4, "m3u8": m3u8}
+        ladder = await self._repository.ladder(slug)
+        files: dict[str, dict[str, str]] = {"mp4": {}, "mp3": {}}
+        for rendition in sorted(ladder.renditions, key=lambda rendition: rendition.bandwidth):
+            if rendition.kind in files and rendition.complete:
+                address = self.media(slug, f"{rendition.quality}.{rendition.kind}")
+                files[rendition.kind][rendition.quality] = address
+        found = {
+            "mp4": files["mp4"],
+            "m3u8": {quality: self.media(slug, f"{quality}.m3u8") for quality in qualities(ladder)},
+        }
+        return {**found, "mp3": files["mp3"]} if files["mp3"] else found
 
     def media(self, slug: str, resource: str) -> str:
         """Make a fresh address of `1.mp4`, `1.m3u8` or the like."""
@@ -53,6 +53,14 @@ class Addresses:
     def master(self, slug: str) -> str:
         """Make a fresh address of the playlist that lists every rendition."""
         return self.media(slug, MASTER)
+
+    def storyboard(self, slug: str) -> str:
+        """Make a fresh address of the WebVTT file that tells which picture shows which moment."""
+        return self.media(slug, STORYBOARD)
+
+    def waveform(self, slug: str) -> str:
+        """Make a fresh address of the waveform as JSON (audiowaveform's format, version 2)."""
+        return self.media(slug, WAVEFORM)
 
     def picture(self, slug: str, kind: PictureKind) -> str:
         """Tell the lasting address of a picture."""

@@ -4,42 +4,46 @@ A multivariant playlist names renditions, a media playlist names segments. Addre
 caller, so nothing here knows of signing.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from openstage.delivery.models import SOUND, Rendition, Segment
+from openstage.delivery.models import Rendition, Segment
 
 VERSION = 7
 """EXT-X-MAP in playlists that are not I-frame only needs 6 (RFC 8216, 7); 7 is what fMP4 players expect."""
+TARGET_DURATION = 4
+"""Seconds of a segment: the ladder's keyframes are so far apart (`media.ladder.KEYFRAME_SECONDS`)."""
+TARGET_DURATION_OF_COPIES = 10
+"""Seconds of the longest segment of a picture that is taken over as it came, with keyframes where it has them."""
 _GROUP = "sound"
 
 
 def multivariant_playlist(renditions: Sequence[Rendition], address: Callable[[Rendition], str]) -> str:
-    """Render the playlist of a work's HLS renditions, the lowest bandwidth first (RFC 8216, 4.3.4).
-
-    Growing renditions are listed only while there is no whole one.
+    """Render the playlist of a work's HLS renditions in the order given (RFC 8216, 4.3.4).
 
     Args:
-        renditions: rungs and sound; mp4 files are passed over. Sound without a rung is a variant of its own.
+        renditions: rungs, and at most one sound. Sound without a rung is a variant of its own.
         address: address of a rendition's media playlist.
 
     """
-    rungs = _offered([r for r in renditions if r.kind == "hls_video"])
-    sounds = _offered([r for r in renditions if r.kind == "hls_audio"])
-    sound = sounds[0] if sounds else None
+    rungs = [rendition for rendition in renditions if rendition.kind == "hls_video"]
+    sound = next((rendition for rendition in renditions if rendition.kind == "hls_audio"), None)
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs and sound:
         lines.append(
             f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{_GROUP}",NAME="{_GROUP}",DEFAULT=YES,AUTOSELECT=YES,URI="{address(sound)}"'
         )
-    for rung in sorted(rungs or sounds[:1], key=lambda r: (r.bandwidth, r.quality)):
-        lines += [f"#EXT-X-STREAM-INF:{_attributes(rung, sound if rungs else None)}", address(rung)]
+    for variant in rungs or ([sound] if sound else []):
+        lines += [f"#EXT-X-STREAM-INF:{_attributes(variant, sound if rungs else None)}", address(variant)]
     return "\n".join(lines) + "\n"
 
 
 def media_playlist(rendition: Rendition, segments: Sequence[Segment], prefix: str) -> str:
-    """Render the playlist of one rendition's segments: EVENT while it grows, VOD once it is whole.
+    """Render the playlist of one rendition's segments.
+
+    One that was growing stays an `EVENT` playlist once it is whole: nothing but lines at its end may be added while
+    players reload it, `EXT-X-ENDLIST` the last (RFC 8216, 4.3.3.5 and 6.2.1). Such a playlist asks players to begin at
+    its start, where they would else begin near its end.
 
     Args:
         rendition: an HLS rendition.
@@ -47,17 +51,17 @@ def media_playlist(rendition: Rendition, segments: Sequence[Segment], prefix: st
         prefix: what stands before the names of its initialisation section and segments.
 
     """
-    longest = max((segment.duration_us for segment in segments), default=0)
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
-        # "Rounded to the nearest integer" must not exceed it (RFC 8216, 4.3.3.1); rounding up is safe, and never 0.
-        f"#EXT-X-TARGETDURATION:{max(1, math.ceil(longest / 1_000_000))}",
+        f"#EXT-X-TARGETDURATION:{target_duration(rendition, segments)}",
         "#EXT-X-MEDIA-SEQUENCE:0",
-        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if rendition.complete else 'EVENT'}",
+        f"#EXT-X-PLAYLIST-TYPE:{'EVENT' if rendition.grown else 'VOD'}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
-        f'#EXT-X-MAP:URI="{prefix}init.mp4"',
     ]
+    if rendition.grown:
+        lines.append("#EXT-X-START:TIME-OFFSET=0,PRECISE=YES")
+    lines.append(f'#EXT-X-MAP:URI="{prefix}init.mp4"')
     for segment in segments:
         lines += [f"#EXTINF:{segment.duration_us / 1_000_000:.6f},", f"{prefix}{segment.number:05}.m4s"]
     if rendition.complete:
@@ -65,8 +69,16 @@ def media_playlist(rendition: Rendition, segments: Sequence[Segment], prefix: st
     return "\n".join(lines) + "\n"
 
 
-def _offered(renditions: list[Rendition]) -> list[Rendition]:
-    return [r for r in renditions if r.complete] or renditions
+def target_duration(rendition: Rendition, segments: Sequence[Segment]) -> int:
+    """Tell EXT-X-TARGETDURATION, in seconds.
+
+    It must not change while a playlist grows, and be the same for all renditions of a work (RFC 8216, 6.2.1 and 6.2.4),
+    so it is what segments are made to keep to; a longer one, which the makers don't let happen, would still be told.
+    Native players wait for as long before they look for more, so it is no longer than it has to be.
+    """
+    longest = max((segment.duration_us for segment in segments), default=0)
+    promised = TARGET_DURATION_OF_COPIES if rendition.copied else TARGET_DURATION
+    return max(promised, (longest + 500_000) // 1_000_000)  # durations count rounded to the nearest (4.3.3.1)
 
 
 def _attributes(rung: Rendition, sound: Rendition | None) -> str:
@@ -84,9 +96,3 @@ def _attributes(rung: Rendition, sound: Rendition | None) -> str:
     if sound:
         attributes.append(f'AUDIO="{_GROUP}"')
     return ",".join(attributes)
-
-
-def of_quality(renditions: Sequence[Rendition], quality: str) -> list[Rendition]:
-    """Pick what a playlist of one quality lists: that rung and the sound; nothing if there is no such rung."""
-    rungs = [r for r in renditions if r.kind == "hls_video" and r.quality == quality]
-    return [*rungs, *(r for r in renditions if r.quality == SOUND)] if rungs else []

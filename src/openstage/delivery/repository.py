@@ -6,36 +6,60 @@ from psycopg.rows import class_row
 
 from openstage.database.engine import Database
 from openstage.database.lookups import SharedLookup
-from openstage.delivery.models import PictureKind, Rendition, Segment, StoredObject, rendition_name
+from openstage.delivery.models import (
+    Extra,
+    FileKind,
+    Ladder,
+    PictureKind,
+    Rendition,
+    Segment,
+    StoredObject,
+    Storyboard,
+    rendition_name,
+)
 
 _VISIBLE: Final[LiteralString] = (
     "work.slug = %(slug)s and work.deleted_at is null and (work.state = 'published' or %(review)s)"
 )
+# What a run's first rendition is stands in its plan: rungs made from it grew before they were whole.
 _RENDITIONS: Final[LiteralString] = """
-    select asked.number, work.state = 'published', kind, quality, complete, width, height, frame_rate, codecs,
-           bandwidth, average_bandwidth, rendition.duration_ms, byte_size, key
+    select asked.number, work.state = 'published', plan->'ladder'->'stands_for', work.duration_ms,
+           kind, quality, complete, width, height, frame_rate, codecs, bandwidth, average_bandwidth,
+           rendition.duration_ms, byte_size, key,
+           not complete or coalesce(
+               case kind when 'hls_audio' then plan->'first'->>'sound' is not null
+                         when 'hls_video' then quality = plan->'first'->'video'->>'quality' end, false),
+           coalesce((plan->'first'->'video'->>'copy')::boolean, false), retired_at is not null
     from unnest(%s::text[]) with ordinality as asked (slug, number)
-    join work using (slug) join rendition on rendition.work_id = work.id
+    join work using (slug) join rendition on rendition.work_id = work.id and rendition.run = work.run
+    left join production_run on production_run.name = work.run
     where work.deleted_at is null
     """
 
 
 class Repository:
-    """Rows of works that may be seen: published ones, and for reviewers the others too; never deleted ones."""
+    """Rows of works that may be seen: published ones, and for reviewers the others too; never deleted ones.
+
+    What is seen is what the run in force made (`work.run`): a rerun under way is invisible.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._renditions = SharedLookup(database, _RENDITIONS)
 
-    async def renditions(self, slug: str, *, review: bool = False) -> list[Rendition]:
+    async def ladder(self, slug: str, *, review: bool = False) -> Ladder:
         """Return all renditions of a work; none if it may not be seen.
 
         Raises:
             Unavailable: the database is away.
 
         """
-        found = await self._renditions.rows(slug)
-        return [Rendition(*row) for published, *row in found if published or review]
+        found = [row for published, *row in await self._renditions.rows(slug) if published or review]
+        if not found:
+            return Ladder()
+        stands_for, duration = found[0][:2]
+        renditions = [Rendition(*values) for _, _, *values in found]
+        return Ladder(renditions, stands_for or {}, duration or max(each.duration_ms for each in renditions))
 
     async def segments(self, slug: str, rendition: Rendition) -> list[Segment]:
         """Return the segments of an HLS rendition in order.
@@ -63,7 +87,8 @@ class Repository:
         """
         query: LiteralString = (
             "select rendition.key, segment.key, segment.byte_size from work"
-            " join rendition on rendition.work_id = work.id join segment on segment.rendition_id = rendition.id"
+            " join rendition on rendition.work_id = work.id and rendition.run = work.run"
+            " join segment on segment.rendition_id = rendition.id"
             " where kind in ('hls_video', 'hls_audio') and quality = %(quality)s and number = %(number)s and "
             + _VISIBLE
         )
@@ -71,18 +96,19 @@ class Repository:
         row = await self._database.fetch_one(query, values)
         return (rendition_name(quality, row[0]), StoredObject(row[1], row[2])) if row else None
 
-    async def mp4(self, slug: str, quality: str, *, review: bool) -> StoredObject | None:
-        """Find a whole mp4 file of a work.
+    async def file(self, slug: str, kind: FileKind, quality: str, *, review: bool) -> StoredObject | None:
+        """Find a whole mp4 or mp3 file of a work.
 
         Raises:
             Unavailable: the database is away.
 
         """
         query: LiteralString = (
-            "select rendition.key, rendition.byte_size from work join rendition on rendition.work_id = work.id"
-            " where kind = 'mp4' and quality = %(quality)s and complete and " + _VISIBLE
+            "select rendition.key, rendition.byte_size from work"
+            " join rendition on rendition.work_id = work.id and rendition.run = work.run"
+            " where kind = %(kind)s and quality = %(quality)s and complete and " + _VISIBLE
         )
-        row = await self._database.fetch_one(query, {"slug": slug, "quality": quality, "review": review})
+        row = await self._database.fetch_one(query, {"slug": slug, "kind": kind, "quality": quality, "review": review})
         return StoredObject(*row) if row else None
 
     async def picture(self, slug: str, kind: PictureKind, *, review: bool = False) -> StoredObject | None:
@@ -93,8 +119,39 @@ class Repository:
 
         """
         query: LiteralString = (
-            "select picture.key, picture.byte_size from work join picture on picture.work_id = work.id"
+            "select picture.key, picture.byte_size from work"
+            " join picture on picture.work_id = work.id and picture.run = work.run"
             " where picture.kind = %(kind)s and " + _VISIBLE
         )
         row = await self._database.fetch_one(query, {"slug": slug, "kind": kind, "review": review})
         return StoredObject(*row) if row else None
+
+    async def additional(self, slug: str, name: str, *, review: bool) -> Extra | None:
+        """Find the waveform (`waveform.json`, `waveform.png`) or a sheet of the storyboard (`storyboard/0.jpg`).
+
+        Raises:
+            Unavailable: the database is away.
+
+        """
+        query: LiteralString = (
+            "select extra.run, content_type, extra.key, extra.byte_size from work"
+            " join extra on extra.work_id = work.id and extra.run = work.run"
+            " where extra.name = %(name)s and " + _VISIBLE
+        )
+        row = await self._database.fetch_one(query, {"slug": slug, "name": name, "review": review})
+        return Extra(row[0], row[1], StoredObject(row[2], row[3])) if row else None
+
+    async def storyboard(self, slug: str, *, review: bool) -> Storyboard | None:
+        """Return how a work's storyboard is laid out, if it has one.
+
+        Raises:
+            Unavailable: the database is away.
+
+        """
+        query: LiteralString = (
+            "select storyboard.run, interval_ms, tile_width, tile_height, columns, rows, tiles,"
+            " coalesce(work.duration_ms, 0) from work"
+            " join storyboard on storyboard.work_id = work.id and storyboard.run = work.run where " + _VISIBLE
+        )
+        row = await self._database.fetch_one(query, {"slug": slug, "review": review})
+        return Storyboard(*row) if row else None

@@ -11,13 +11,16 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from openstage.database.engine import Database
+from openstage.delivery.addresses import STORYBOARD
 from openstage.delivery.counting import PlayCounter
 from openstage.delivery.errors import AddressAltered, AddressExpired, MediaGone
-from openstage.delivery.models import PICTURE_KINDS, SOUND, SOUND_ONLY, Rendition, StoredObject
-from openstage.delivery.playlists import media_playlist, multivariant_playlist, of_quality
+from openstage.delivery.models import PICTURE_KINDS, SOUND, FileKind, Ladder, StoredObject, mark_of
+from openstage.delivery.offering import of_quality, offered
+from openstage.delivery.playlists import media_playlist, multivariant_playlist
 from openstage.delivery.repository import Repository
 from openstage.delivery.responses import CORS, ObjectResponse
 from openstage.delivery.signing import AddressSigner, Grant, Kind
+from openstage.delivery.storyboards import storyboard_vtt
 from openstage.errors import DomainError, Unavailable
 from openstage.observability.logs import get_logger
 from openstage.settings import Settings
@@ -44,12 +47,16 @@ _STATUS: dict[type[DomainError], int] = {
     ObjectMissing: 404,
     Unavailable: 503,
 }
-_TOP = re.compile(r"(?P<quality>[a-z0-9]{1,8})\.(?P<form>m3u8|mp4)|(?P<picture>original|img|thumbnail)\.jpg")
+_TOP = re.compile(r"(?P<quality>[a-z0-9]{1,8})\.(?P<form>m3u8|mp4|mp3)|(?P<picture>original|img|thumbnail)\.jpg")
+_EXTRA = re.compile(
+    r"(?P<waveform>waveform\.(?:json|png))|storyboard/(?P<sheet>\d{1,4})(?:-(?P<mark>[0-9a-f]{8}))?\.jpg"
+)
 _SLUG = re.compile(r"[A-Za-z0-9]{1,64}")
 _HLS = re.compile(r"hls/(?P<quality>[a-z0-9]{1,8})-(?P<mark>[0-9a-f]{8})(?:\.m3u8|/(?P<part>init\.mp4|\d{5,9}\.m4s))")
 _GONE = "This medium is not available: the work is not published, or has no such rendition."
 _AWAY = "The media can't be read for the moment; try again in a few seconds."
 _PLAYLIST = "application/vnd.apple.mpegurl"
+_FILE_TYPES: dict[FileKind, str] = {"mp4": "video/mp4", "mp3": "audio/mpeg"}
 # What is named can't change, but a shared cache would go on serving works that were deleted.
 _IMMUTABLE = "private, max-age=3600, immutable"
 _FRESH = "private, no-store"
@@ -85,8 +92,8 @@ def _refusal(error: DomainError) -> Response:
     return Response(body, status, headers=headers, media_type="application/json")
 
 
-def _playlist_response(text: str) -> Response:
-    return Response(text, headers={**CORS, "Cache-Control": _FRESH, "Content-Type": _PLAYLIST})
+def _text_response(text: str, content_type: str) -> Response:
+    return Response(text, headers={**CORS, "Cache-Control": _FRESH, "Content-Type": content_type})
 
 
 def delivery_routes(database: Database, store: ObjectStore, signer: AddressSigner, settings: Settings) -> list[Route]:
@@ -129,12 +136,18 @@ class Delivery:
         """
         token, slug, resource = (request.path_params[name] for name in ("token", "slug", "resource"))
         grant = self._signer.verify(token, slug, resource)
+        review = grant.kind is Kind.REVIEW
         if match := _HLS.fullmatch(resource):
             if grant.kind is Kind.ADDRESS:
                 raise MediaGone(_GONE)
-            return await self._hls(slug, match, review=grant.kind is Kind.REVIEW)
-        if grant.kind is not Kind.SEGMENT and (match := _TOP.fullmatch(resource)):
-            return await self._top(request, slug, match, grant)
+            return await self._hls(slug, match, review=review)
+        if match := _EXTRA.fullmatch(resource):
+            return await self._extra(slug, match, review=review)
+        if grant.kind is not Kind.SEGMENT:
+            if resource == STORYBOARD:
+                return await self._storyboard(slug, grant, token)
+            if match := _TOP.fullmatch(resource):
+                return await self._top(request, slug, match, grant)
         raise MediaGone(_GONE)
 
     async def picture(self, request: Request) -> Response:
@@ -155,30 +168,40 @@ class Delivery:
             return await self._picture(slug, match["picture"], review=review)
         response: Response | None = None
         if match["form"] == "m3u8":
-            renditions = await self._repository.renditions(slug, review=review)
-            response = self._playlist(slug, match["quality"], renditions, grant, request.path_params["token"])
-        elif found := await self._repository.mp4(slug, match["quality"], review=review):
-            response = self._send(found, "video/mp4")
+            ladder = await self._repository.ladder(slug, review=review)
+            response = self._playlist(slug, match["quality"], ladder, grant, request.path_params["token"])
+        else:
+            kind: FileKind = "mp3" if match["form"] == "mp3" else "mp4"
+            if found := await self._repository.file(slug, kind, match["quality"], review=review):
+                response = self._send(found, _FILE_TYPES[kind])
         if response is None:
             raise MediaGone(_GONE)
         if request.method == "GET" and grant.kind is Kind.ADDRESS:
             await self._counter.count(slug, grant.nonce)
         return response
 
-    def _playlist(self, slug: str, name: str, renditions: list[Rendition], grant: Grant, token: str) -> Response | None:
-        if name == "master" or (name == SOUND_ONLY and all(r.kind != "hls_video" for r in renditions)):
-            listed = [r for r in renditions if r.kind != "mp4"]
-        else:
-            listed = of_quality(renditions, name)
+    def _playlist(self, slug: str, name: str, ladder: Ladder, grant: Grant, token: str) -> Response | None:
+        listed = offered(ladder) if name == "master" else of_quality(ladder, name)
         if not listed:
             return None
-        duration = max(r.duration_ms for r in listed) // 1000
+        base = self._below(slug, grant, token, ladder.duration_ms)
+        return _text_response(multivariant_playlist(listed, lambda r: f"{base}/hls/{r.name}.m3u8"), _PLAYLIST)
+
+    async def _storyboard(self, slug: str, grant: Grant, token: str) -> Response:
+        """Answer the WebVTT file of the pictures above the seek bar."""
+        found = await self._repository.storyboard(slug, review=grant.kind is Kind.REVIEW)
+        if found is None:
+            raise MediaGone(_GONE)
+        base = self._below(slug, grant, token, found.duration_ms)
+        mark = mark_of(found.run)
+        return _text_response(storyboard_vtt(found, lambda n: f"{base}/storyboard/{n}-{mark}.jpg"), "text/vtt")
+
+    def _below(self, slug: str, grant: Grant, token: str, duration_ms: int) -> str:
+        """Tell where things stand that are listed under a token: one that lives for as long as a playback may take."""
         # A reviewer's token covers the whole work; making a new one here would let it live on for ever.
-        review = grant.kind is Kind.REVIEW
-        token = token if review else self._signer.segments(slug, PLAYBACK_MARGIN + duration)
-        return _playlist_response(
-            multivariant_playlist(listed, lambda r: f"{self._path}/media/{token}/{slug}/hls/{r.name}.m3u8")
-        )
+        if grant.kind is not Kind.REVIEW:
+            token = self._signer.segments(slug, PLAYBACK_MARGIN + duration_ms // 1000)
+        return f"{self._path}/media/{token}/{slug}"
 
     async def _hls(self, slug: str, match: re.Match[str], *, review: bool) -> Response:
         """Answer what playlists list: media playlists, initialisation sections, segments."""
@@ -189,15 +212,24 @@ class Delivery:
             if found is None or found[0] != name:
                 raise MediaGone(_GONE)
             return self._send(found[1], media_type)
-        renditions = await self._repository.renditions(slug, review=review)
-        rendition = next((r for r in renditions if r.kind != "mp4" and r.name == name), None)
+        ladder = await self._repository.ladder(slug, review=review)
+        rendition = next((r for r in ladder.renditions if r.kind not in _FILE_TYPES and r.name == name), None)
         if rendition is None:
             raise MediaGone(_GONE)
         if part:
             size = (await self._store.stat(rendition.key)).size
             return self._send(StoredObject(rendition.key, size), media_type)
         segments = await self._repository.segments(slug, rendition)
-        return _playlist_response(media_playlist(rendition, segments, f"{name}/"))
+        return _text_response(media_playlist(rendition, segments, f"{name}/"), _PLAYLIST)
+
+    async def _extra(self, slug: str, match: re.Match[str], *, review: bool) -> Response:
+        """Answer the waveform, or a sheet of the storyboard."""
+        name = match["waveform"] or f"storyboard/{match['sheet']}.jpg"
+        found = await self._repository.additional(slug, name, review=review)
+        if found is None or (match["mark"] and match["mark"] != mark_of(found.run)):
+            raise MediaGone(_GONE)
+        # A sheet's address changes when it is made anew; the others' don't.
+        return self._send(found.item, found.content_type, caching=_IMMUTABLE if match["mark"] else _PICTURE_CACHING)
 
     async def _picture(self, slug: str, kind: str, *, review: bool) -> Response:
         if kind not in PICTURE_KINDS or not _SLUG.fullmatch(slug):
