@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,14 +12,12 @@ from openstage.media.commands import MP4_LIMIT, MP4_SOUND, MP4_SOUND_ALONE, Mp4,
 from openstage.media.errors import ScratchFull, Unplayable
 from openstage.media.ladder import KEYFRAME_SECONDS, MP4_STEPS, Rung, ladder
 from openstage.media.models import MediaInfo, Rendition, Segment
+from openstage.media.progress import MICROSECONDS, OnProgress, Percent
 from openstage.media.sandbox import Limits, run
 from openstage.media.timing import exact_rate
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
-OnProgress = Callable[[float], None]
-
-MICROSECONDS = 1_000_000
 # Wall clock and processor seconds that a second of source may cost: far above what 4K at 60 frames needs on one core.
 SLOWEST, BASE_SECONDS = 120, 600
 LONGEST_LAST_FRAME = 10  # seconds
@@ -65,7 +63,7 @@ async def make_renditions(
     """
     plan = make_plan(source, info)
     await asyncio.to_thread(_prepare, plan, folder, settings)
-    percent = _Percent(plan.source.end, on_progress)
+    percent = Percent(plan.source.end, on_progress)
     await _encode(encode_arguments(plan, settings), plan, folder, percent)
     made = await asyncio.to_thread(_collect, plan, folder)
     mp4s = [await _within_limit(plan, mp4, folder, settings) for mp4 in plan.mp4s]
@@ -134,29 +132,7 @@ def _prepare(plan: Plan, folder: Path, settings: Settings) -> None:
     (folder / "mp4").mkdir()
 
 
-class _Percent:
-    """Turns ffmpeg's progress lines into percent."""
-
-    def __init__(self, seconds: float, on_progress: OnProgress | None) -> None:
-        self.seconds = seconds
-        self.on_progress = on_progress
-        self.last = -1.0
-
-    def line(self, line: str) -> None:
-        """Take in a line of `-progress`."""
-        key, _, value = line.partition("=")
-        if key == "out_time_us" and value.strip().isdigit() and self.seconds > 0:
-            self.report(min(99.0, 100 * int(value) / MICROSECONDS / self.seconds))
-
-    def report(self, percent: float) -> None:
-        """Tell the caller, if it is more than before."""
-        if percent > self.last:
-            self.last = percent
-            if self.on_progress:
-                self.on_progress(percent)
-
-
-async def _encode(arguments: list[str], plan: Plan, folder: Path, percent: _Percent) -> None:
+async def _encode(arguments: list[str], plan: Plan, folder: Path, percent: Percent) -> None:
     """Run ffmpeg; Unplayable if it fails."""
     seconds = BASE_SECONDS + SLOWEST * plan.source.end
     limits = Limits(seconds=seconds, cpu_seconds=round(2 * seconds))
@@ -274,15 +250,15 @@ async def _within_limit(plan: Plan, mp4: Mp4, folder: Path, settings: Settings) 
     """Describe an MP4; where it came out over its limit (short or busy pictures), make it again with fewer bits."""
     path = folder / "mp4" / f"{mp4.quality}.mp4"
     for _ in range(MP4_TRIES):
-        made = await asyncio.to_thread(_mp4, path, mp4.quality)
+        made = await asyncio.to_thread(describe_mp4, path, mp4.quality)
         if made.average_bandwidth <= MP4_LIMIT[mp4.quality] or made.byte_size <= SMALLEST_MP4 or mp4.rung is None:
             return made
         too_much = made.average_bandwidth / MP4_LIMIT[mp4.quality]
         smaller = replace(mp4.rung, crf=min(51, mp4.rung.crf + 6))
         mp4 = replace(mp4, rung=smaller, video_rate=max(8_000, round(mp4.video_rate / too_much * 0.85)))
         alone = Plan(plan.source, (smaller,), (mp4,))
-        await _encode(_mp4_arguments(alone, settings), alone, folder, _Percent(0, None))
-    return await asyncio.to_thread(_mp4, path, mp4.quality)
+        await _encode(_mp4_arguments(alone, settings), alone, folder, Percent(0, None))
+    return await asyncio.to_thread(describe_mp4, path, mp4.quality)
 
 
 def _mp4_arguments(plan: Plan, settings: Settings) -> list[str]:
@@ -298,8 +274,13 @@ def _mp4_arguments(plan: Plan, settings: Settings) -> list[str]:
     ]
 
 
-def _mp4(path: Path, quality: str) -> Rendition:
-    """Describe an MP4 file by its index."""
+def describe_mp4(path: Path, quality: str) -> Rendition:
+    """Describe an MP4 file by its index.
+
+    Raises:
+        Unplayable: there is no such file, or it isn't one.
+
+    """
     if not path.exists():
         raise Unplayable("The file can't be decoded: nothing comes out of it.")
     tracks = read_tracks(path)
