@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from msgspec import Struct
+
 from openstage.media.ladder import KEYFRAME_SECONDS, Rung
 from openstage.media.models import AudioStream, MediaInfo, VideoStream
 
@@ -64,8 +66,7 @@ class Source:
         return max((stream.start + stream.duration for stream in (self.video, self.audio) if stream), default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Mp4:
+class Mp4(Struct, frozen=True, kw_only=True):
     """A file for plain download: its quality, the rung whose frames it shows, bits per second of the picture."""
 
     quality: str

@@ -31,3 +31,15 @@ class ToolMissing(Unavailable):
     """ffmpeg, one of its encoders or the sandbox can't be used on this machine; the operator must mend it."""
 
     code = "media.tool_missing"
+
+
+class EncoderLost(DomainError):
+    """The hardware encoder failed in the middle of a work; everything is to be made anew in software."""
+
+    code = "media.encoder_lost"
+
+
+class ChunksDontJoin(DomainError):
+    """Chunks of one plan don't fit together; making them anew mends it."""
+
+    code = "media.chunks_dont_join"

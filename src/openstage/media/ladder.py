@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from msgspec import Struct
+
 from openstage.media.models import VideoStream
 from openstage.media.timing import exact_rate
 
@@ -42,14 +44,13 @@ STEPS = (
 MP4_STEPS = (("1", 240), ("2", 360))  # quality and largest short side of the files for plain download
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One rendition of the picture.
+class Rung(Struct, frozen=True, kw_only=True):
+    """One rendition of the picture; plain values, so that plans can be stored as JSON.
 
     Attributes:
         quality: as in the video dialect.
         width: pixels, even; likewise height.
-        frame_rate: frames per second that are made; None: those of the source, at its own times.
+        rate: frames per second that are made, as a fraction; None: those of the source, at its own times.
         keyframe_every: frames between keyframes; None: by time (all rungs have the same frames then).
         crf: x264's constant quality.
         max_rate: bits per second that are never exceeded over `buffer` bits.
@@ -60,11 +61,16 @@ class Rung:
     quality: str
     width: int
     height: int
-    frame_rate: Fraction | None
+    rate: tuple[int, int] | None
     keyframe_every: int | None
     crf: int
     max_rate: int
     buffer: int
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """`rate` as a number."""
+        return Fraction(*self.rate) if self.rate else None
 
     @property
     def short_side(self) -> int:
@@ -139,7 +145,7 @@ def _rung(step: Step, size: tuple[int, int], pace: Pace) -> Rung:
         quality=step.quality,
         width=width,
         height=height,
-        frame_rate=rate,
+        rate=rate.as_integer_ratio() if rate is not None else None,
         keyframe_every=pace.keyframe_every(step.fastest),
         crf=step.crf,
         max_rate=max_rate,

@@ -3,8 +3,10 @@
 import asyncio
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from openstage.media import commands
 from openstage.media.boxes import Fragment, TrackFacts, read_duration, read_fragment, read_tracks
@@ -89,7 +91,7 @@ def _plan_mp4s(source: Source, rungs: Sequence[Rung]) -> list[Mp4]:
         rate = round((MP4_LIMIT[quality] - overhead - 1.03 * sound) * 0.97)
         rung = max((rung for rung in rungs if rung.short_side <= largest), key=lambda it: it.short_side, default=None)
         rung = rung or (rungs[0] if rungs else None)
-        mp4s.append(Mp4(quality, rung, max(rate, 10_000), sound, channels))
+        mp4s.append(Mp4(quality=quality, rung=rung, video_rate=max(rate, 10_000), sound_rate=sound, channels=channels))
     return mp4s
 
 
