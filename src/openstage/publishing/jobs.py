@@ -1,17 +1,18 @@
 """Durable jobs: what must happen is entered in the transaction of the state change that makes it necessary.
 
-procrastinate holds the queue, in the same database. `Jobs` puts jobs in (the server needs nothing else);
+procrastinate holds the queue, in the same database. `enter` puts jobs in (the server needs nothing else);
 `worker.py` takes them out; `rescue.py` finds those that a dead worker left.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, TypeVar
 
 import psycopg
-from procrastinate import App, PsycopgConnector, connector, exceptions
+from procrastinate import PsycopgConnector, connector, exceptions
 from typing_extensions import override
 
 from openstage.database.engine import Connection
@@ -19,15 +20,17 @@ from openstage.observability.logs import get_logger
 
 T = TypeVar("T")
 
-PUBLISH: Final = "publish"
+PRODUCE: Final = "produce"
+"""Name of the queue's task that does a task of a run."""
 UPKEEP: Final = "upkeep"
-MEDIA_QUEUE: Final = "media"
-UPKEEP_QUEUE: Final = "upkeep"
 
-FIRST: Final = 10
-"""Priority of a work's first publication; higher goes first."""
-RERUN: Final = 0
-"""Priority of a rerun: what is published already can wait."""
+FIRST_QUEUE: Final = "first"
+"""What makes a finished upload play: `first` and `plan`."""
+LADDER_QUEUE: Final = "ladder"
+"""Everything that comes after: `pictures`, `sound`, `chunk`, `join`."""
+EARLY_QUEUE: Final = "early"
+"""`first` of uploads that are coming in; always of one machine (`node_queue`), because the bytes are there."""
+UPKEEP_QUEUE: Final = "upkeep"
 
 _PATIENCE: Final = 120.0
 """Seconds for which a worker waits for a database that is away."""
@@ -38,57 +41,71 @@ _LASTING: Final = 10.0
 _log = get_logger("jobs")
 
 
-class Jobs:
-    """Puts jobs into the queue, always as part of the caller's transaction."""
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that does a task."""
 
-    def __init__(self) -> None:
-        # Never opened: every statement runs on the caller's connection.
-        self._app = App(connector=PsycopgConnector())
+    task_id: int
+    queue: str
+    priority: int
+    """Higher goes first (`turns.priority`)."""
 
-    async def publish(self, connection: Connection, file_id: str, *, priority: int = FIRST) -> None:
-        """Let the pipeline run for a work as soon as a worker is free.
 
-        A job of the same work that waits for its next try is brought forward instead; jobs of one work never run
-        side by side.
+async def enter(connection: Connection, new: Sequence[NewJob]) -> None:
+    """Let tasks be done as soon as a worker is free, each as soon as it is its turn.
 
-        Args:
-            connection: the caller's transaction; without its commit there is no job.
-            file_id: the work.
-            priority: higher goes first.
+    A task that has a job already, waiting or under way, keeps that one.
 
+    Args:
+        connection: the caller's transaction; without its commit there is no job.
+        new: a job for each task.
+
+    """
+    await connection.execute(
         """
-        brought_forward = await connection.execute(
-            """
-            update procrastinate_jobs set scheduled_at = null, priority = greatest(priority, %(priority)s)
-            where lock = %(lock)s and status = 'todo'
-            """,
-            {"lock": lock_of(file_id), "priority": priority},
-        )
-        if brought_forward.rowcount:
-            return
-        deferrer = self._app.configure_task(
-            PUBLISH,
-            allow_unknown=True,
-            queue=MEDIA_QUEUE,
-            lock=lock_of(file_id),
-            priority=priority,
-            connection=connection,
-        )
-        try:
-            await deferrer.defer_async(file_id=file_id)
-        except exceptions.ConnectorException as error:
-            # The database's own error, so that `Database` can tell an outage from a defect.
-            raise (error.__cause__ or error) from error
+        select procrastinate_defer_jobs_v1(array_agg(
+            row (queue, %(name)s, priority, lock, null, jsonb_build_object('task_id', task_id), null)
+                ::procrastinate_job_to_defer_v1 order by position))
+        from unnest(%(tasks)s::bigint[], %(queues)s::text[], %(priorities)s::int[], %(locks)s::text[])
+            with ordinality as new (task_id, queue, priority, lock, position)
+        where not exists (
+            select from procrastinate_jobs j where j.lock = new.lock and j.status in ('todo', 'doing'))
+        having count(*) > 0
+        """,
+        {
+            "name": PRODUCE,
+            "tasks": [job.task_id for job in new],
+            "queues": [job.queue for job in new],
+            "priorities": [job.priority for job in new],
+            "locks": [lock_of(job.task_id) for job in new],
+        },
+    )
 
 
-def node_queue(node: str) -> str:
-    """Return the queue of the machine that receives uploads at the address `node`, for what lies there only."""
-    return f"{MEDIA_QUEUE}@{hashlib.sha256(node.encode()).hexdigest()[:32]}"
+async def withdraw(connection: Connection, run: str) -> None:
+    """Take the waiting jobs of a run's tasks out of the queue; those under way stay."""
+    await connection.execute(
+        """
+        delete from procrastinate_jobs j using production_task t
+        where t.run = %s and j.lock = 'task:' || t.id and j.status = 'todo'
+        """,
+        (run,),
+    )
 
 
-def lock_of(file_id: str) -> str:
-    """Return the lock that keeps the jobs of one work from running side by side."""
-    return f"work:{file_id}"
+def node_queue(queue: str, node: str) -> str:
+    """Return the part of a queue that is for one machine only, the one which receives uploads at the address `node`."""
+    return f"{queue}@{node_name(node)}"
+
+
+def node_name(node: str) -> str:
+    """Return the name of a machine in the names of its queues."""
+    return hashlib.sha256(node.encode()).hexdigest()[:32]
+
+
+def lock_of(task_id: int) -> str:
+    """Return the lock that keeps two jobs of one task from running side by side."""
+    return f"task:{task_id}"
 
 
 class PatientConnector(PsycopgConnector):

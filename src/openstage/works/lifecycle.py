@@ -11,10 +11,10 @@ from openstage.database.engine import Connection
 from openstage.database.text import storable
 from openstage.identity.models import Caller
 from openstage.settings import ReviewMode
-from openstage.works import queries
+from openstage.works import products, queries
 from openstage.works.errors import UnknownWork, WrongState
 from openstage.works.machine import RERUNNABLE, TRANSITIONS
-from openstage.works.models import Metadata, Production, State, Work
+from openstage.works.models import Metadata, State, Work
 from openstage.works.service import new_slug
 from openstage.works.text import checked
 
@@ -69,6 +69,7 @@ async def move(connection: Connection, work_id: int, before: State, after: State
         """
         update work
         set state = %(after)s, reason = %(reason)s, changed_at = now(), pending = %(after)s = 'publishing',
+            claim = case when %(after)s in ('waiting', 'publishing') then claim else '' end,
             published_at = case when %(after)s = 'published' then coalesce(published_at, now()) else published_at end
         where id = %(id)s and state = %(before)s
         """,
@@ -103,8 +104,29 @@ async def describe(connection: Connection, work: Work, metadata: Metadata) -> No
 
 
 # --- production -----------------------------------------------------------------------------------------------
+async def begin(connection: Connection, work_id: int, run: str) -> None:
+    """Begin a run: it is the one under way from now on, and what it makes is kept until another takes its place.
+
+    Args:
+        connection: the caller's transaction, which holds the work's lock.
+        work_id: a work whose upload is coming in or finished, and that has no run under way.
+        run: a random name, which becomes part of the keys of its objects.
+
+    """
+    await connection.execute("insert into production_run (name, work_id) values (%s, %s)", (run, work_id))
+    await connection.execute(
+        """
+        update work set claim = %s, step = '', percent = 0, notice = '', last_fault = '', changed_at = now()
+        where id = %s and claim = '' and (pending or state in ('uploading', 'waiting'))
+        """,
+        (run, work_id),
+    )
+
+
 async def want_rerun(connection: Connection, work: Work) -> None:
-    """Ask for a work's renditions to be made anew; what is published stays in force until the new ones are whole.
+    """Ask for a work to be produced anew; what is published stays in force until the new run is complete.
+
+    The caller begins a run unless one is under way (`Work.claim`).
 
     Raises:
         WrongState: it has no original that could be processed.
@@ -115,201 +137,173 @@ async def want_rerun(connection: Connection, work: Work) -> None:
     elif work.state not in (*RERUNNABLE, "publishing"):
         raise WrongState(f"It can't be run again: it is {work.state} and has never been processed.", work.state)
     await connection.execute(
-        "update work set pending = true, tries = 0, last_fault = '', changed_at = now() where id = %s", (work.id,)
+        "update work set pending = true, last_fault = '', changed_at = now() where id = %s", (work.id,)
     )
 
 
-async def claim(connection: Connection, file_id: str, token: str) -> tuple[Work, int] | None:
-    """Begin a run of the pipeline: from now on only the holder of `token` may put results in force.
-
-    Returns:
-        The work and how many runs in a row have broken off before this one; None if no run is wanted (any more).
-
-    """
-    row = await (
-        await connection.execute(
-            """
-            update work set claim = %(token)s, tries = tries + 1, step = '', percent = 0, changed_at = now()
-            where file_id = %(file)s and pending and deleted_at is null
-            returning id, tries - 1
-            """,
-            {"file": file_id, "token": token},
-        )
-    ).fetchone()
-    if row is None:
-        return None
-    work = await queries.select_one(connection, "work.id = %(id)s", {"id": row[0]})
-    assert work is not None  # it has just been updated in this transaction
-    return work, int(row[1])
+async def measured(
+    connection: Connection, work_id: int, run: str, *, duration_ms: int, media: dict[str, object]
+) -> None:
+    """Note what the probe found: for the work at once on a first publication, with the run's completion on a rerun."""
+    await connection.execute(
+        "update production_run set duration_ms = %s, media = %s where name = %s", (duration_ms, Jsonb(media), run)
+    )
+    await connection.execute(
+        """
+        update work set duration_ms = %s, media = %s, changed_at = now()
+        where id = %s and claim = %s and run in ('', claim)
+        """,
+        (duration_ms, Jsonb(media), work_id, run),
+    )
 
 
-async def give_back(connection: Connection, file_id: str, token: str, *, fault: str = "", counts: bool = False) -> None:
-    """End a run that broke off, so that another can begin.
+async def notify(connection: Connection, work_id: int, run: str, notice: str) -> None:
+    """Tell a person something about the run under way; empty takes it back."""
+    await connection.execute(
+        "update work set notice = %s, changed_at = now() where id = %s and claim = %s and notice <> %s",
+        (storable(notice), work_id, run, storable(notice)),
+    )
+
+
+async def offer(connection: Connection, work_id: int, run: str, *, review: ReviewMode, hold: bool = False) -> bool:
+    """Note that a run's first rendition can be played; on a first publication, put it in force if all else is there.
+
+    What it becomes is decided by the review mode of this moment; what reviewers have said before holds. While the
+    upload isn't finished, or not described, the run is only noted as ready: who lets production begin then offers it.
 
     Args:
         connection: the caller's transaction.
-        file_id: the work.
-        token: the run's claim; another's is left alone.
-        fault: what stopped it, for the operator.
-        counts: whether it counts towards the limit of tries (a worker that is told to stop doesn't).
-
-    """
-    await connection.execute(
-        """
-        update work
-        set claim = '', tries = tries - %(less)s, last_fault = %(fault)s, step = '', percent = 0, changed_at = now()
-        where file_id = %(file)s and claim = %(token)s and pending
-        """,
-        {"file": file_id, "token": token, "less": 0 if counts else 1, "fault": storable(fault)},
-    )
-
-
-async def progress(connection: Connection, work_id: int, token: str, *, step: str, percent: float) -> bool:
-    """Note how far a run has come.
+        work_id: the work.
+        run: the run under way.
+        review: the review mode.
+        hold: only note it: all renditions are waited for.
 
     Returns:
-        Whether the run is still wanted: False once the work is deleted or another run has taken over.
+        Whether the run is in force.
 
     """
+    await connection.execute("update production_run set ready_at = now() where name = %s and ready_at is null", (run,))
     cursor = await connection.execute(
         """
-        update work set step = %(step)s, percent = %(percent)s, changed_at = now()
-        where id = %(id)s and claim = %(token)s and pending and deleted_at is null
+        update work
+        set run = claim, reason = '', changed_at = now(),
+            review = case when review in ('approved', 'refused') then review
+                          when %(mode)s = 'none' then 'none' else 'pending' end,
+            published_at = case when review = 'approved' or (review <> 'refused' and %(mode)s <> 'before')
+                                then coalesce(published_at, now()) else published_at end,
+            state = case when review = 'refused' then 'refused'
+                         when %(mode)s = 'before' and review <> 'approved' then 'reviewing' else 'published' end
+        where id = %(id)s and claim = %(run)s and state = 'publishing' and deleted_at is null and not %(hold)s
         """,
-        {"id": work_id, "token": token, "step": step, "percent": percent},
+        {"id": work_id, "run": run, "mode": review, "hold": hold},
     )
-    return cursor.rowcount == 1
+    if cursor.rowcount:
+        return True
+    row = await (await connection.execute("select run = %s from work where id = %s", (run, work_id))).fetchone()
+    return bool(row and row[0])
 
 
-async def put_in_force(
-    connection: Connection, work_id: int, token: str, production: Production, *, review: ReviewMode
-) -> bool:
-    """Replace a work's renditions and pictures by those of a finished run, and publish it if it isn't yet.
+async def is_ready(connection: Connection, run: str) -> bool:
+    """Return whether a run's first rendition can be played."""
+    row = await (
+        await connection.execute("select ready_at is not null from production_run where name = %s", (run,))
+    ).fetchone()
+    return bool(row and row[0])
 
-    What a first publication becomes is decided by the review mode of this moment; a rerun changes neither the state
-    nor the review.
+
+async def complete(connection: Connection, work_id: int, run: str, *, review: ReviewMode) -> bool:
+    """End a run that has made everything: a first publication is offered if it isn't yet, a rerun takes force.
+
+    A rerun changes neither the state nor the review. Rows of the run that it replaces go at once, its objects after a
+    while.
 
     Returns:
         Whether the run was still wanted; if not, nothing has changed.
 
     """
+    await offer(connection, work_id, run, review=review)
     await connection.execute(
         """
         update production_run r set superseded_at = now() from work w
-        where w.id = %(id)s and w.claim = %(token)s and w.pending and w.deleted_at is null and r.name = w.run
+        where w.id = %(id)s and w.claim = %(run)s and w.pending and w.deleted_at is null
+          and r.name = w.run and w.run <> w.claim
         """,
-        {"id": work_id, "token": token},
+        {"id": work_id, "run": run},
     )
     cursor = await connection.execute(
         """
-        update work
-        set pending = false, claim = '', tries = 0, last_fault = '',
-            reason = case state when 'publishing' then '' else reason end,
-            run = %(run)s, duration_ms = %(duration)s, media = %(media)s, step = '', percent = 100, changed_at = now(),
-            review = case when state <> 'publishing' or review = 'approved' then review
-                          when %(mode)s = 'none' then 'none' else 'pending' end,
-            published_at = case when state = 'publishing' and (%(mode)s <> 'before' or review = 'approved')
-                                then coalesce(published_at, now()) else published_at end,
-            state = case when state <> 'publishing' then state
-                         when %(mode)s = 'before' and review <> 'approved' then 'reviewing' else 'published' end
-        where id = %(id)s and claim = %(token)s and pending and deleted_at is null
+        update work w
+        set pending = false, claim = '', run = %(run)s, last_fault = '', notice = '', step = '', percent = 100,
+            duration_ms = coalesce(r.duration_ms, w.duration_ms), media = coalesce(r.media, w.media), changed_at = now()
+        from production_run r
+        where w.id = %(id)s and w.claim = %(run)s and w.pending and w.deleted_at is null and w.state <> 'publishing'
+          and r.name = w.claim
         """,
-        {
-            "id": work_id,
-            "token": token,
-            "run": production.run,
-            "duration": production.duration_ms,
-            "media": Jsonb(production.media),
-            "mode": review,
-        },
+        {"id": work_id, "run": run},
     )
     if cursor.rowcount != 1:
         return False
-    await connection.execute("delete from rendition where work_id = %s", (work_id,))
-    await connection.execute("delete from picture where work_id = %s", (work_id,))
-    await _insert(connection, work_id, production)
+    await products.remove(connection, work_id, but=run)
     return True
 
 
-async def fail(connection: Connection, work_id: int, token: str, reason: str) -> bool:
-    """End production for good: a first publication fails, a rerun leaves what is published as it is.
+async def fail(connection: Connection, work_id: int, run: str, reason: str) -> bool:
+    """End a run for good.
+
+    A rerun leaves what is published as it is. A first publication fails; if it has been offered, what is whole of it
+    stays published, and it fails only if nothing is.
 
     Returns:
-        Whether the run was still wanted; if not, nothing has changed.
+        Whether the run was still under way; if not, nothing has changed.
 
     """
-    cursor = await connection.execute(
+    found = await (
+        await connection.execute(
+            """
+            select run <> '' and run <> claim, state = 'publishing', exists (
+                select from rendition r where r.work_id = work.id and r.run = work.claim and complete)
+            from work where id = %s and claim = %s for update
+            """,
+            (work_id, run),
+        )
+    ).fetchone()
+    if found is None:
+        return False
+    rerun, unseen, playable = found
+    lost = not rerun and (unseen or not playable)
+    if not rerun:
+        await products.discard_growing(connection, work_id, run)
+    if lost:
+        # Players may have begun with it: its objects stay as long as those that a rerun replaces.
+        await connection.execute("update production_run set superseded_at = now() where name = %s", (run,))
+    await connection.execute(
         """
         update work
-        set pending = false, claim = '', tries = 0, step = '', percent = 0, changed_at = now(), last_fault = %(reason)s,
-            reason = case state when 'publishing' then %(reason)s else reason end,
-            state = case state when 'publishing' then 'failed' else state end
-        where id = %(id)s and claim = %(token)s and pending
+        set pending = false, claim = '', step = '', percent = 0, notice = '', changed_at = now(),
+            last_fault = %(reason)s,
+            reason = case when %(lost)s and pending then %(reason)s else reason end,
+            run = case when %(lost)s then '' else run end,
+            state = case when %(lost)s and pending then 'failed' else state end
+        where id = %(id)s
         """,
-        {"id": work_id, "token": token, "reason": storable(reason)},
+        {"id": work_id, "reason": storable(reason), "lost": lost},
     )
-    return cursor.rowcount == 1
+    if lost:
+        await products.remove(connection, work_id)
+    return True
 
 
 async def purge(connection: Connection, work_id: int) -> None:
     """Note that a deleted work's bytes are gone for good, and forget what was said about it."""
-    await connection.execute("delete from rendition where work_id = %s", (work_id,))
-    await connection.execute("delete from picture where work_id = %s", (work_id,))
+    await products.remove(connection, work_id)
     await connection.execute("delete from playback where work_id = %s", (work_id,))
     await connection.execute("delete from production_run where work_id = %s", (work_id,))
     await connection.execute(
         """
         update work
         set purged_at = now(), changed_at = now(), title = '', description = '', tags = '{}', media = null, run = '',
-            claim = ''
+            claim = '', notice = ''
         where id = %s
         """,
         (work_id,),
     )
-
-
-async def _insert(connection: Connection, work_id: int, production: Production) -> None:
-    async with connection.cursor() as cursor:
-        for made in production.renditions:
-            await cursor.execute(
-                """
-                insert into rendition (work_id, kind, quality, width, height, frame_rate, codecs, bandwidth,
-                                       average_bandwidth, duration_ms, byte_size, key)
-                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id
-                """,
-                (
-                    work_id,
-                    made.kind,
-                    made.quality,
-                    made.width,
-                    made.height,
-                    made.frame_rate,
-                    made.codecs,
-                    made.bandwidth,
-                    made.average_bandwidth,
-                    made.duration_ms,
-                    made.byte_size,
-                    made.key,
-                ),
-            )
-            row = await cursor.fetchone()
-            assert row is not None  # an insert that returns gives a row
-            # One statement for all: a two-hour work has 1,800 segments in each rung.
-            await cursor.execute(
-                """
-                insert into segment (rendition_id, number, duration_us, byte_size, key)
-                select %s, * from unnest(%s::int[], %s::bigint[], %s::bigint[], %s::text[])
-                """,
-                (
-                    row[0],
-                    [segment.number for segment in made.segments],
-                    [segment.duration_us for segment in made.segments],
-                    [segment.byte_size for segment in made.segments],
-                    [segment.key for segment in made.segments],
-                ),
-            )
-        for picture in production.pictures:
-            await cursor.execute(
-                "insert into picture (work_id, kind, width, height, byte_size, key) values (%s, %s, %s, %s, %s, %s)",
-                (work_id, picture.kind, picture.width, picture.height, picture.byte_size, picture.key),
-            )

@@ -5,6 +5,10 @@
                 ├─> cancelled                  │               └─> refused
                 └─> expired                    └─> failed ──> publishing (rerun)
 
+A work leaves `publishing` as soon as its first rendition plays, while the others are being made. If that first one
+breaks off with nothing whole, the work is `failed` after all, whatever it had become; what was refused stays so when
+it is run again.
+
 Each transition is an UPDATE that names the state it expects, so that of two racing ones exactly one happens.
 """
 
@@ -15,10 +19,10 @@ from openstage.works.models import State
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     "uploading": frozenset({"waiting", "publishing", "cancelled", "expired"}),
     "waiting": frozenset({"publishing"}),
-    "publishing": frozenset({"reviewing", "published", "failed"}),
-    "reviewing": frozenset({"published", "refused"}),
-    "published": frozenset({"refused"}),
-    "refused": frozenset({"published"}),
+    "publishing": frozenset({"reviewing", "published", "refused", "failed"}),
+    "reviewing": frozenset({"published", "refused", "failed"}),
+    "published": frozenset({"refused", "failed"}),
+    "refused": frozenset({"published", "failed"}),
     "failed": frozenset({"publishing"}),
     "cancelled": frozenset(),
     "expired": frozenset(),

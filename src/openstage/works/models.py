@@ -1,14 +1,14 @@
 """What a work is, and what a caller may say about it."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 State = Literal[
     "uploading", "waiting", "publishing", "reviewing", "published", "refused", "failed", "cancelled", "expired"
 ]
 Review = Literal["none", "pending", "approved", "refused"]
-RenditionKind = Literal["hls_video", "hls_audio", "mp4"]
+RenditionKind = Literal["hls_video", "hls_audio", "mp4", "mp3"]
 PictureKind = Literal["original", "img", "thumbnail"]
 
 LARGEST_PAGE = 100
@@ -54,11 +54,11 @@ class Work:
     """Progress of the pipeline as a whole, 0 to 100."""
     play_count: int
     pending: bool
-    """Production is wanted: first publication or a rerun."""
+    """Production is wanted: a first publication, whether it plays already or not, or a rerun."""
     last_fault: str
     """The last thing that stopped production for a while, or that made a rerun fail; for the operator."""
     run: str
-    """Random name of the pipeline run whose objects are published; empty before the first."""
+    """Random name of the run that is in force; empty before the first is offered."""
     created_at: dt.datetime
     changed_at: dt.datetime
     published_at: dt.datetime | None
@@ -68,22 +68,32 @@ class Work:
     """Bytes removed for good."""
     pictures: list[PictureKind]
     """Pictures that can be shown; empty for sound without a cover."""
+    notice: str = ""
+    """What a person should know of the run under way, such as that encoding is slower than playing; else empty."""
+    claim: str = ""
+    """Random name of the run under way; empty if none is. Before `pending` it works on an upload that is coming in."""
 
     @property
     def visible(self) -> bool:
         """Whether the public may see and play it."""
         return self.state == "published" and self.deleted_at is None
 
+    @property
+    def rerunning(self) -> bool:
+        """Whether the run under way is to replace another that is in force."""
+        return bool(self.claim and self.run) and self.claim != self.run
+
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """One playable form of a work, whole in the object store."""
+    """One playable form of a work. What of it is listed is whole in the object store."""
 
     id: int
     kind: RenditionKind
     quality: str
     """`96`, `1` … `5` as in the video dialect; `a` for sound."""
     complete: bool
+    """False while segments are being added; its bandwidths are estimates then."""
     width: int | None
     height: int | None
     frame_rate: float | None
@@ -131,7 +141,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class NewRendition:
-    """A rendition that a pipeline run made; its objects are durable."""
+    """A rendition that a run made, or begins to make; the objects it names are durable."""
 
     kind: RenditionKind
     quality: str
@@ -145,15 +155,67 @@ class NewRendition:
     height: int | None = None
     frame_rate: float | None = None
     segments: tuple[Segment, ...] = ()
+    complete: bool = True
+    """False: it grows (`products.append_segments`) until `products.complete_renditions`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Production:
-    """All that a pipeline run made, to be put in force at once."""
+class Completed:
+    """The final figures of a rendition that has grown. Duration and size follow from its segments."""
 
-    run: str
-    duration_ms: int
-    media: dict[str, object]
-    """What the probe found."""
-    renditions: tuple[NewRendition, ...]
-    pictures: tuple[Picture, ...] = field(default=())
+    kind: RenditionKind
+    quality: str
+    bandwidth: int
+    """Peak, bits per second."""
+    average_bandwidth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """A rendition of a run as far as it has come, growing or whole."""
+
+    kind: RenditionKind
+    quality: str
+    complete: bool
+    key: str
+    segments: tuple[Segment, ...]
+
+    @property
+    def until_us(self) -> int:
+        """Where its last segment ends, in microseconds from its start."""
+        return sum(segment.duration_us for segment in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A further object of a work."""
+
+    name: str
+    """`waveform.json`, `waveform.png`, `storyboard/<n>.jpg`."""
+    content_type: str
+    byte_size: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Storyboard:
+    """Small pictures of the whole work at even distances, row by row on the sheets `storyboard/<n>.jpg`."""
+
+    interval_ms: int
+    tile_width: int
+    """Pixels."""
+    tile_height: int
+    columns: int
+    """Tiles in a row of a sheet."""
+    rows: int
+    tiles: int
+    """On all sheets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """Loudness of the whole work (EBU R 128)."""
+
+    integrated_lufs: float
+    range_lu: float
+    true_peak_dbtp: float

@@ -5,12 +5,14 @@ from typing import Any, Final
 from psycopg.rows import class_row
 
 from openstage.database.engine import Connection
-from openstage.works.models import Picture, Rendition, Segment, Work
+from openstage.works.models import Extra, Loudness, Picture, Rendition, Segment, Storyboard, Work
 
 _COLUMNS: Final = """
     work.id, file_id, slug, app_id, user_id, state, review, reason, title, description, tags, category, described_at,
-    file_size, duration_ms, step, percent, play_count, pending, last_fault, run, created_at, changed_at, published_at,
-    deleted_at, purged_at, array(select kind from picture where work_id = work.id order by kind) as pictures
+    file_size, duration_ms, step, percent, play_count, pending, last_fault, work.run, created_at, changed_at,
+    published_at, deleted_at, purged_at,
+    array(select kind from picture p where p.work_id = work.id and p.run = work.run order by kind) as pictures,
+    notice, claim
     """
 """Columns of a `Work`, in the order of its fields."""
 # One text per query, whatever the parameters: psycopg then prepares it after a few uses.
@@ -36,13 +38,14 @@ async def select_one(connection: Connection, where: str, parameters: dict[str, A
 
 
 async def renditions(connection: Connection, work_id: int) -> list[Rendition]:
-    """Return the whole renditions of a work, the widest bandwidth last."""
+    """Return the listed renditions of the run in force, the widest bandwidth last."""
     async with connection.cursor(row_factory=class_row(Rendition)) as cursor:
         await cursor.execute(
             """
-            select id, kind, quality, complete, width, height, frame_rate, codecs, bandwidth, average_bandwidth,
-                   duration_ms, byte_size, key
-            from rendition where work_id = %s order by kind, bandwidth, quality
+            select rendition.id, kind, quality, complete, width, height, frame_rate, codecs, bandwidth,
+                   average_bandwidth, rendition.duration_ms, byte_size, key
+            from rendition join work on work.id = work_id and work.run = rendition.run
+            where work_id = %s and retired_at is null order by kind, bandwidth, quality
             """,
             (work_id,),
         )
@@ -60,9 +63,52 @@ async def segments(connection: Connection, rendition_id: int) -> list[Segment]:
 
 
 async def pictures(connection: Connection, work_id: int) -> list[Picture]:
-    """Return the pictures of a work."""
+    """Return the pictures of the run in force."""
     async with connection.cursor(row_factory=class_row(Picture)) as cursor:
         await cursor.execute(
-            "select kind, width, height, byte_size, key from picture where work_id = %s order by kind", (work_id,)
+            """
+            select kind, picture.width, picture.height, byte_size, key
+            from picture join work on work.id = work_id and work.run = picture.run where work_id = %s order by kind
+            """,
+            (work_id,),
         )
         return await cursor.fetchall()
+
+
+async def extras(connection: Connection, work_id: int) -> list[Extra]:
+    """Return the further objects of the run in force."""
+    async with connection.cursor(row_factory=class_row(Extra)) as cursor:
+        await cursor.execute(
+            """
+            select name, content_type, byte_size, key
+            from extra join work on work.id = work_id and work.run = extra.run where work_id = %s order by name
+            """,
+            (work_id,),
+        )
+        return await cursor.fetchall()
+
+
+async def storyboard(connection: Connection, work_id: int) -> Storyboard | None:
+    """Return the storyboard of the run in force, if it has one."""
+    async with connection.cursor(row_factory=class_row(Storyboard)) as cursor:
+        await cursor.execute(
+            """
+            select interval_ms, tile_width, tile_height, columns, rows, tiles
+            from storyboard join work on work.id = work_id and work.run = storyboard.run where work_id = %s
+            """,
+            (work_id,),
+        )
+        return await cursor.fetchone()
+
+
+async def loudness(connection: Connection, work_id: int) -> Loudness | None:
+    """Return the loudness that the run in force measured, if it did."""
+    async with connection.cursor(row_factory=class_row(Loudness)) as cursor:
+        await cursor.execute(
+            """
+            select integrated_lufs, range_lu, true_peak_dbtp
+            from loudness join work on work.id = work_id and work.run = loudness.run where work_id = %s
+            """,
+            (work_id,),
+        )
+        return await cursor.fetchone()

@@ -101,11 +101,14 @@ create table app_turn (
 );
 insert into lane_turn (lane) values ('first'), ('plan'), ('side'), ('ladder'), ('rerun');
 
--- Machines with a worker, by the name of their queues: what lies on one without is looked at by others in the end.
+-- Machines with a worker, by the address at which they receive uploads: what lies there is left to them.
 create table worker_node (
-    name         text        primary key,
+    node         text        primary key,
     seen_at      timestamptz not null
 );
 
 -- Jobs of the old pipeline: what they were for is wanted still (`work.pending`), and begins anew as a run of tasks.
 delete from procrastinate_jobs where task_name = 'publish' and status in ('todo', 'doing');
+
+-- procrastinate looks for jobs with the same lock at each fetch; without an index that is a look at all that wait.
+create index procrastinate_jobs_lock on procrastinate_jobs (lock);
