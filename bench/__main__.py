@@ -1,4 +1,7 @@
-"""`python -m bench`: everything in one run, in under ten minutes. The exit code says whether it ran, not how fast."""
+"""`python -m bench`: everything in one run, in under ten minutes. The exit code says whether it ran, not how fast.
+
+`python -m bench publish [PART …]` is a run of its own, see `bench.publish`.
+"""
 
 import contextlib
 import os
@@ -23,6 +26,7 @@ from bench.peers.nginx import running_nginx
 from bench.peers.tus import running_tus
 from bench.plan import MIB, Plan
 from bench.processes import NotHere
+from bench.publish import run as publish
 from bench.uploads import Uploading
 
 T = TypeVar("T")
@@ -105,4 +109,4 @@ def make_source(path: Path, size: int) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(publish.main(sys.argv[2:]) if sys.argv[1:2] == ["publish"] else main())

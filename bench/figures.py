@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,16 @@ class Target:
     bound: float
     against: str = ""
     """Name of the peer whose ratio is meant; empty: the figure itself."""
-    at_least: bool = True
+    sign: Literal["≥", "<", "≤"] = "≥"
 
     def reached_by(self, row: "Row") -> bool:
         """Whether the row's median is good enough."""
         value = (row.ratios[self.against] if self.against else row.figure).median
-        return value >= self.bound if self.at_least else value < self.bound
+        return {"≥": value >= self.bound, "<": value < self.bound, "≤": value <= self.bound}[self.sign]
 
     def text(self) -> str:
         """Return it as the table shows it."""
-        sign = "≥" if self.at_least else "<"
-        return f"{sign} {self.bound:g} of {self.against}" if self.against else f"{sign} {self.bound:g}"
+        return f"{self.sign} {self.bound:g}" + (f" of {self.against}" if self.against else "")
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,10 @@ class Section:
     rows: list[Row] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     """Peers, or parts, that could not be measured here, and why."""
+    notes: list[str] = field(default_factory=list)
+    """What should be known of the figures."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for the results file."""
-        return {"title": self.title, "rows": [row.as_json() for row in self.rows], "left_out": self.left_out}
+        rows = [row.as_json() for row in self.rows]
+        return {"title": self.title, "rows": rows, "left_out": self.left_out, "notes": self.notes}

@@ -56,7 +56,7 @@ class Openstage:
         """Make one call of the video dialect that should succeed."""
         with self.connection() as connection:
             reply = connection.request(method, target, headers)
-        return _accepted(target, reply.body)
+        return accepted(target, reply.body)
 
     def open_upload(self, size: int, file_type: str = "bin") -> tuple[str, str]:
         """Return the `file_id` of a new upload and the path to send it to."""
@@ -87,7 +87,7 @@ class Openstage:
                     part = _as_multipart(part, headers)
                 else:
                     headers["Content-Type"] = "application/x-www-form-urlencoded"
-                reply = _accepted(target, connection.request("POST", target, headers, part).body)
+                reply = accepted(target, connection.request("POST", target, headers, part).body)
                 if reply["file_range_accepted"] != length or (digests and reply["range_md5"] != digests[number]):
                     raise LoadError(f"Piece {number} was not taken as it was sent: {reply}")
         return file_id
@@ -103,7 +103,7 @@ class Openstage:
             file_id, target = self.open_upload(size, file.suffix.lstrip("."))
             with self.connection() as connection:
                 headers = {"file_id": file_id, "file_size": str(size), "range": f"0-{size - 1}"}
-                _accepted(target, connection.request("POST", target, headers, Slice(source.fileno(), 0, size)).body)
+                accepted(target, connection.request("POST", target, headers, Slice(source.fileno(), 0, size)).body)
         own = f"access_token={self.token}&file_id={file_id}"
         self.call(f"/api/file/info?{own}&file_name={quote('Benchmark')}&description=")
         self.call("/uploadfinish", access_token=self.token, file_id=file_id, range_finished="true")
@@ -120,10 +120,14 @@ class Openstage:
         status: dict[str, Any] = json.loads(reply.body)
         return status
 
+    def pids(self) -> list[int]:
+        """All processes of the server and its worker."""
+        return process_tree(self.process.pid)
+
     def memory(self) -> "Memory":
         """Memory in use now."""
         sizes = {"server": 0, "worker": 0, "database": 0}
-        for pid in process_tree(self.process.pid):
+        for pid in self.pids():
             with contextlib.suppress(OSError):  # it has just ended
                 command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
                 sizes[_purpose(command)] += _proportional(pid)
@@ -153,7 +157,13 @@ def _proportional(pid: int) -> int:
     return 0
 
 
-def _accepted(target: str, body: bytes) -> dict[str, Any]:
+def accepted(target: str, body: bytes) -> dict[str, Any]:
+    """Return a reply of the video dialect.
+
+    Raises:
+        LoadError: it is a refusal.
+
+    """
     reply: dict[str, Any] = json.loads(body)
     if reply["code"] != "A00000":
         raise LoadError(f"{target.partition('?')[0]} answers {reply}")
@@ -172,8 +182,8 @@ def _as_multipart(part: Slice, headers: dict[str, str]) -> Slice:
 
 
 @contextlib.contextmanager
-def running_openstage(scratch: Path) -> Iterator[Openstage]:
-    """Run it with its defaults for the length of the block, with an app of its own.
+def running_openstage(scratch: Path, **settings: str) -> Iterator[Openstage]:
+    """Run it for the length of the block, with an app of its own and its defaults but for some settings.
 
     Raises:
         NotHere: it did not start.
@@ -185,6 +195,7 @@ def running_openstage(scratch: Path) -> Iterator[Openstage]:
     for name in os.environ:
         if name.startswith("OPENSTAGE_") and name not in own:
             own[name] = ""  # the defaults are what is measured
+    own |= {f"OPENSTAGE_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "openstage.cli", "serve"]
     with running(command, log=scratch / "openstage.log", port=port, environment=own) as process:
         server = Openstage(port, data, process, own)

@@ -35,12 +35,14 @@ def show(console: Console, description: dict[str, Any], sections: list[Section])
         console.print(table)
         for reason in section.left_out:
             console.print(f"  left out: {reason}")
+        for note in section.notes:
+            console.print(f"  {note}")
 
 
-def write(description: dict[str, Any], sections: list[Section], folder: Path = RESULTS) -> Path:
+def write(description: dict[str, Any], sections: list[Section], folder: Path = RESULTS, kind: str = "") -> Path:
     """Write the results as JSON, and as Markdown beside it; returns the latter's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}-{slug(description)}"
+    name = "-".join(filter(None, (f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", kind, slug(description))))
     data = {"machine": description, "sections": [section.as_json() for section in sections]}
     (folder / f"{name}.json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     page = folder / f"{name}.md"
@@ -61,6 +63,8 @@ def as_markdown(description: dict[str, Any], sections: list[Section]) -> str:
             print(f"| {' | '.join(_cells(row, names))} |", file=out)
         for reason in section.left_out:
             print(f"\nLeft out: {reason}", file=out)
+        for note in section.notes:
+            print(f"\n{note}", file=out)
     return out.getvalue()
 
 

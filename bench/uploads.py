@@ -167,10 +167,10 @@ class Uploading:
         if self.peaks:
             peak = Series("MB", (max(memory.server for memory in self.peaks) / 1e6,))
             what = f"server, peak with {at_once} uploads in flight"
-            section.rows.append(Row(what, peak, target=Target(MEMORY_LIMIT, at_least=False)))
+            section.rows.append(Row(what, peak, target=Target(MEMORY_LIMIT, sign="<")))
         section.rows.append(Row("server, idle", Series("MB", tuple(size / 1e6 for _, size in self.idle))))
         what = f"server, growth per 10 GB received (over {received / 1e9:.1f} GB)"
-        section.rows.append(Row(what, Series("MB", (growth,)), target=Target(GROWTH_LIMIT, at_least=False)))
+        section.rows.append(Row(what, Series("MB", (growth,)), target=Target(GROWTH_LIMIT, sign="<")))
         now = self.ours.memory()
         section.rows.append(Row("worker, idle", Series("MB", (now.worker / 1e6,))))
         section.rows.append(Row("embedded PostgreSQL", Series("MB", (now.database / 1e6,))))

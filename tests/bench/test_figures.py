@@ -27,7 +27,7 @@ def test_a_target_holds_for_the_median_of_the_ratios(bound: float, reached: bool
 
 @pytest.mark.parametrize(("limit", "reached"), [(200.0, False), (200.1, True)])
 def test_a_limit_holds_below_it(limit: float, reached: bool) -> None:
-    assert Row("memory", OURS, target=Target(limit, at_least=False)).reached is reached
+    assert Row("memory", OURS, target=Target(limit, sign="<")).reached is reached
 
 
 def test_without_the_peer_a_target_is_neither_reached_nor_missed() -> None:
