@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["hls_video", "hls_audio", "mp4"]
+Kind = Literal["hls_video", "hls_audio", "mp4", "mp3"]
 PictureKind = Literal["original", "img", "thumbnail"]
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})  # PQ and HLG (ITU-R BT.2100)
@@ -28,6 +28,10 @@ class VideoStream(Struct, frozen=True, kw_only=True):
         bit_depth: bits per component.
         color_range: `tv`, `pc` or empty if unknown; likewise matrix, primaries and transfer in ffmpeg's names.
         interlaced: a frame holds two fields of different times.
+        level: of H.264 as in its headers (41 is 4.1); 0 if unknown.
+        bit_rate: bits per second of what was read of it; 0 if unknown.
+        keyframe_seconds: largest distance between keyframes that was seen; 0 if there was one at most.
+        quirks: what players would stumble over if they were given its packets as they are (see `inside/packets.py`).
         start: seconds from the beginning of the file to the first frame.
         duration: seconds from the first frame to the end of the last one.
 
@@ -50,6 +54,10 @@ class VideoStream(Struct, frozen=True, kw_only=True):
     color_primaries: str = ""
     color_transfer: str = ""
     interlaced: bool = False
+    level: int = 0
+    bit_rate: int = 0
+    keyframe_seconds: float = 0.0
+    quirks: tuple[str, ...] = ()
     start: float = 0.0
     duration: float = 0.0
 
