@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 ReviewMode = Literal["none", "before", "after"]
+EncoderChoice = Literal["auto", "software", "nvenc", "vaapi", "qsv"]
 Seconds = PositiveInt
 Bytes = PositiveInt
 
@@ -114,10 +115,24 @@ class Settings(BaseSettings):
 
     # --- work -------------------------------------------------------------------------------------------------
     worker: Annotated[bool, Field(description="Run a worker beside the server.")] = True
-    worker_concurrency: Annotated[PositiveInt, Field(description="Jobs that one worker runs at once.")] = 1
-    encoder_threads: Annotated[
-        NonNegativeInt, Field(description="Threads of one encoder; 0: as many as the machine has cores.")
+    first_concurrency: Annotated[
+        PositiveInt,
+        Field(description="Works that one worker makes playable at once, and uploads it begins with as they come in."),
+    ] = 2
+    worker_concurrency: Annotated[
+        NonNegativeInt,
+        Field(description="Everything else that one worker does at once; 0: as much as the machine has cores."),
     ] = 0
+    encoder_threads: Annotated[
+        NonNegativeInt, Field(description="Threads of one encoder of the ladder; 0: as many as the machine has cores.")
+    ] = 1
+    encoder: Annotated[
+        EncoderChoice,
+        Field(description="What encodes the ladder: `software`, `nvenc`, `vaapi`, `qsv`, or `auto`: what works here."),
+    ] = "auto"
+    chunk_seconds: Annotated[
+        PositiveFloat, Field(description="Seconds of a film that one job of the ladder makes, about.")
+    ] = 40.0
     wait_for_all: Annotated[
         bool,
         Field(description="A work counts as published when all its renditions are whole, not at the first one."),
@@ -168,6 +183,11 @@ class Settings(BaseSettings):
     def port(self) -> int:
         """Port part of the listen address."""
         return int(self.listen.rpartition(":")[2])
+
+    @property
+    def ladder_concurrency(self) -> int:
+        """How many jobs of the ladder one worker does at once."""
+        return self.worker_concurrency or len(os.sched_getaffinity(0))
 
     def base(self, role: Literal["public", "upload", "api", "media"] = "public") -> str:
         """Public address of a role, without a slash at its end."""

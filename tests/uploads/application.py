@@ -12,6 +12,7 @@ from openstage.identity.keys import Keys
 from openstage.identity.models import Caller
 from openstage.identity.service import Identity
 from openstage.publishing.intake import Intake
+from openstage.publishing.tasks import Tasks
 from openstage.settings import Settings, load
 from openstage.uploads.service import Uploads
 from openstage.works.service import Works
@@ -51,7 +52,7 @@ async def upload_services(settings: Settings, *, takeover: float = 2.0) -> Async
         uploads = Uploads(database, settings, identity, takeover=takeover)
         works = Works(database)
         try:
-            yield UploadServices(settings, database, identity, uploads, works, Intake(database, uploads, works))
+            yield UploadServices(settings, database, identity, uploads, works, Intake(database, uploads, works, Tasks(database, settings)))
         finally:
             uploads.close()
 

@@ -12,7 +12,7 @@ from openstage.database.engine import Connection, Database
 from openstage.identity.errors import AppNotUsable
 from openstage.identity.models import Caller
 from openstage.observability.logs import get_logger
-from openstage.publishing.jobs import Jobs
+from openstage.publishing.tasks import Tasks
 from openstage.uploads.errors import UnknownUpload
 from openstage.uploads.models import new_file_id
 from openstage.uploads.service import Uploads
@@ -35,11 +35,11 @@ class Opened:
 class Intake:
     """The use cases that need uploads, works and jobs in one transaction."""
 
-    def __init__(self, database: Database, uploads: Uploads, works: Works, jobs: Jobs | None = None) -> None:
+    def __init__(self, database: Database, uploads: Uploads, works: Works, tasks: Tasks) -> None:
         self._database = database
         self._uploads = uploads
         self._works = works
-        self._jobs = jobs or Jobs()
+        self._tasks = tasks
 
     async def open(self, caller: Caller, *, file_type: str = "", size: int) -> Opened:
         """Begin an upload and enter the work that will come of it.
@@ -141,10 +141,10 @@ class Intake:
         return len(deleted)
 
     async def _start(self, connection: Connection, work: Work) -> None:
-        """Let production begin: the state changes and the job is entered together, once."""
+        """Let production begin, or go on if it has begun with the first bytes: state and jobs together, once."""
         if await lifecycle.move(connection, work.id, work.state, "publishing"):
-            await self._jobs.publish(connection, work.file_id)
-            _log.info("production begins", work=work.slug, size=work.file_size)
+            await self._tasks.go_on(connection, work)
+            _log.info("production begins", work=work.slug, size=work.file_size, early=bool(work.claim))
 
     async def _cancel(self, connection: Connection, caller: Caller, work: Work) -> None:
         if work.state == "uploading" and await lifecycle.move(connection, work.id, "uploading", "cancelled"):

@@ -54,7 +54,8 @@ class NewJob:
 async def enter(connection: Connection, new: Sequence[NewJob]) -> None:
     """Let tasks be done as soon as a worker is free, each as soon as it is its turn.
 
-    A task that has a job already, waiting or under way, keeps that one.
+    A task that has a job already keeps that one. A job under way counts only while the task is being done: it may be
+    about to end without having done it (`Tasks.rest`), and its lock keeps the next one waiting until then.
 
     Args:
         connection: the caller's transaction; without its commit there is no job.
@@ -69,7 +70,8 @@ async def enter(connection: Connection, new: Sequence[NewJob]) -> None:
         from unnest(%(tasks)s::bigint[], %(queues)s::text[], %(priorities)s::int[], %(locks)s::text[])
             with ordinality as new (task_id, queue, priority, lock, position)
         where not exists (
-            select from procrastinate_jobs j where j.lock = new.lock and j.status in ('todo', 'doing'))
+            select from procrastinate_jobs j join production_task t on t.id = new.task_id
+            where j.lock = new.lock and (j.status = 'todo' or (j.status = 'doing' and t.state = 'doing')))
         having count(*) > 0
         """,
         {

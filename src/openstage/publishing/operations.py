@@ -3,7 +3,7 @@
 from openstage.database.engine import Database
 from openstage.identity.models import Caller
 from openstage.publishing.intake import Intake
-from openstage.publishing.jobs import FIRST, RERUN, Jobs
+from openstage.publishing.tasks import Tasks
 from openstage.works import lifecycle
 from openstage.works.errors import UnknownWork
 from openstage.works.models import Work
@@ -13,16 +13,17 @@ from openstage.works.service import Works
 class Operations:
     """Works of any app, by `file_id` or slug."""
 
-    def __init__(self, database: Database, works: Works, intake: Intake, jobs: Jobs | None = None) -> None:
+    def __init__(self, database: Database, works: Works, intake: Intake, tasks: Tasks) -> None:
         self._database = database
         self._works = works
         self._intake = intake
-        self._jobs = jobs or Jobs()
+        self._tasks = tasks
 
     async def rerun(self, name: str) -> Work:
         """Make a work's renditions anew, or process one again that failed.
 
-        What is published stays in force until the new renditions are whole, and stays if they can't be made.
+        What is published stays in force until the new renditions are whole, and stays if they can't be made. A run that
+        is under way goes on, with what waits for its next try at once.
 
         Raises:
             UnknownWork: there is none, or it is deleted.
@@ -35,8 +36,7 @@ class Operations:
         async with self._database.transaction() as connection:
             work = await lifecycle.lock(connection, None, found.file_id)
             await lifecycle.want_rerun(connection, work)
-            first = work.state in {"failed", "publishing"}
-            await self._jobs.publish(connection, work.file_id, priority=FIRST if first else RERUN)
+            await self._tasks.go_on(connection, work)
         return await self._works.find(name)
 
     async def restore(self, name: str) -> Work:
@@ -50,7 +50,7 @@ class Operations:
         async with self._database.transaction() as connection:
             work = await self._works.restore(connection, name)
             if work.pending:
-                await self._jobs.publish(connection, work.file_id)
+                await self._tasks.go_on(connection, work)
         return work
 
     async def delete(self, name: str) -> Work:

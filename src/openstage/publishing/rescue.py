@@ -1,4 +1,4 @@
-"""Nothing hangs for ever: jobs of dead workers, jobs that fell between two stools, works whose job is gone.
+"""Nothing hangs for ever: jobs of dead workers, jobs that fell between two stools, tasks whose job is gone.
 
 Each worker process runs this beside its jobs, every couple of seconds; the statements cost next to nothing.
 """
@@ -10,8 +10,11 @@ from typing import Final
 from openstage.database.engine import Connection, Database
 from openstage.errors import Unavailable
 from openstage.observability.logs import get_logger
-from openstage.publishing.jobs import FIRST, MEDIA_QUEUE, RERUN, Jobs
+from openstage.publishing import entry
+from openstage.publishing.jobs import EARLY_QUEUE, node_name
 from openstage.publishing.scratch import Scratch
+from openstage.publishing.tasks import Tasks
+from openstage.works import queries
 
 INTERVAL: Final = 2.0
 """Seconds between two rounds."""
@@ -19,11 +22,12 @@ HEARTBEAT_INTERVAL: Final = 2.0
 """Seconds between two signs of life of a worker."""
 DEAD_AFTER: Final = 8.0
 """Seconds without a sign of life after which another worker takes a worker's jobs over. Should it live after all, it
-can do no harm: its claim on the work is gone."""
+can do no harm: its claim on the task is gone."""
 NODE_PATIENCE: Final = 600.0
-"""Seconds that a job waits for the one machine that can do it, before others look at it again."""
-_LOST_WORKS_EVERY: Final = 10
-"""Rounds between two looks for works without a job: nothing known makes them."""
+"""Seconds that jobs wait for the one machine that can do them, with no sign of a worker there, before others look."""
+_LOST_TASKS_EVERY: Final = 10
+"""Rounds between two looks for tasks without a job: nothing known makes them."""
+_AT_ONCE: Final = 100
 
 _log = get_logger("rescue")
 
@@ -31,18 +35,22 @@ _log = get_logger("rescue")
 class Rescue:
     """The rounds of one worker process."""
 
-    def __init__(self, database: Database, jobs: Jobs, scratch: Scratch, running: AbstractSet[int]) -> None:
+    def __init__(
+        self, database: Database, tasks: Tasks, scratch: Scratch, running: AbstractSet[int], *, node: str
+    ) -> None:
         """Prepare.
 
         Args:
             database: the queue's.
-            jobs: puts jobs in.
+            tasks: lets works go on.
             scratch: the process' scratch folder; its neighbours' tell of dead workers on this machine.
             running: numbers of the jobs that this process is really running, kept up to date by their tasks.
+            node: the address at which this machine receives uploads.
 
         """
         self._database = database
-        self._jobs = jobs
+        self._tasks = tasks
+        self._node = node
         self._scratch = scratch
         self._running = running
         self._workers: set[int] = set()
@@ -53,12 +61,23 @@ class Rescue:
         self._workers.add(worker_id)
         self._scratch.note_worker(worker_id)
 
+    async def register(self) -> None:
+        """Note that this machine has a worker, which is alive: what lies here is left to it."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                """
+                insert into worker_node (node, seen_at) values (%s, now())
+                on conflict (node) do update set seen_at = now()
+                """,
+                (self._node,),
+            )
+
     async def run(self) -> None:
         """Go round until cancelled."""
         count = 0
         while True:
             try:
-                await self.round(lost_works=count % _LOST_WORKS_EVERY == 0)
+                await self.round(lost_tasks=count % _LOST_TASKS_EVERY == 0)
             except Unavailable as error:
                 _log.warning("no rescue while the database is away", error=error.message)
             except Exception:
@@ -66,7 +85,7 @@ class Rescue:
             count += 1
             await asyncio.sleep(INTERVAL)
 
-    async def round(self, *, lost_works: bool = True) -> None:
+    async def round(self, *, lost_tasks: bool = True) -> None:
         """Free what hangs, once."""
         dead = await asyncio.to_thread(self._scratch.remove_dead)
         async with self._database.transaction() as connection:
@@ -75,8 +94,12 @@ class Rescue:
             freed += await self._free_unaccounted(connection)
         if freed:
             _log.warning("jobs of a dead worker go on", jobs=freed)
-        if lost_works:
-            await self._defer_lost_works()
+        if lost_tasks:
+            await self.register()
+            async with self._database.transaction() as connection:
+                await _call_back(connection)
+            await self._begin_lost_works()
+            await self._resume_lost_tasks()
 
     async def _free_unaccounted(self, connection: Connection) -> int:
         """Free jobs that the queue believes to run here, though they don't (a reply of the database was lost).
@@ -100,24 +123,50 @@ class Rescue:
         )
         return len(lost)
 
-    async def _defer_lost_works(self) -> None:
+    async def _begin_lost_works(self) -> None:
+        """Begin runs of works that want one and have none: those that an older Openstage was producing, for example."""
         async with self._database.transaction() as connection:
-            await _call_back(connection)
-            rows = await (
+            for work in await queries.select(
+                connection,
+                "pending and claim = '' and deleted_at is null order by id limit %(limit)s for update skip locked",
+                {"limit": _AT_ONCE},
+            ):
+                _log.warning("a work had no run; one begins", work=work.slug)
+                await self._tasks.go_on(connection, work)
+
+    async def _resume_lost_tasks(self) -> None:
+        """Enter jobs for tasks without one, and for those among the early ones whose upload is finished."""
+        async with self._database.transaction() as connection:
+            runs = await (
                 await connection.execute(
-                    """
-                    select file_id, slug, state from work
-                    where pending and deleted_at is null and not exists (
-                        select from procrastinate_jobs j
-                        where j.lock = 'work:' || work.file_id and j.status in ('todo', 'doing'))
-                    limit 100
+                    f"""
+                    select claim, slug from work
+                    where claim <> '' and pending and deleted_at is null and exists (
+                        select from production_task t
+                        where t.run = work.claim and {entry.UNFINISHED} and not {entry.HELD_BACK} and not exists (
+                            select from procrastinate_jobs j
+                            where j.lock = 'task:' || t.id and j.status in ('todo', 'doing')
+                              and not (j.status = 'todo' and j.queue_name like %(early)s)))
+                    order by id limit %(limit)s
                     for update skip locked
-                    """
+                    """.encode(),
+                    {"limit": _AT_ONCE, "early": f"{EARLY_QUEUE}@%"},
                 )
             ).fetchall()
-            for file_id, slug, state in rows:
-                _log.warning("a work had no job; it goes on", work=slug)
-                await self._jobs.publish(connection, file_id, priority=FIRST if state == "publishing" else RERUN)
+            for run, slug in runs:
+                _log.warning("a task had no job; it goes on", work=slug)
+                await _leave_early(connection, run)
+                await entry.resume(connection, run)
+
+
+async def _leave_early(connection: Connection, run: str) -> None:
+    await connection.execute(
+        """
+        delete from procrastinate_jobs j using production_task t
+        where t.run = %s and j.lock = 'task:' || t.id and j.status = 'todo' and j.queue_name like %s
+        """,
+        (run, f"{EARLY_QUEUE}@%"),
+    )
 
 
 async def _forget_workers(connection: Connection, dead: list[int]) -> None:
@@ -132,16 +181,23 @@ async def _forget_workers(connection: Connection, dead: list[int]) -> None:
 
 
 async def _call_back(connection: Connection) -> None:
-    """Let any worker look again at jobs that were left for one machine whose workers don't take them.
+    """Let any worker look again at jobs that were left for one machine of whose workers nothing is heard.
 
     Each look counts as a try, so that a machine which never comes back ends in a failed work with that reason.
     """
+    nodes = await (
+        await connection.execute(
+            "select node from worker_node where seen_at > now() - make_interval(secs => %s)", (NODE_PATIENCE,)
+        )
+    ).fetchall()
     await connection.execute(
         """
-        update procrastinate_jobs set queue_name = %s
-        where status = 'todo' and queue_name like %s and scheduled_at < now() - make_interval(secs => %s)
+        update procrastinate_jobs set queue_name = split_part(queue_name, '@', 1)
+        where status = 'todo' and queue_name like '%%@%%' and queue_name not like %s
+          and split_part(queue_name, '@', 2) <> all(%s)
+          and coalesce(scheduled_at, '-infinity') < now() - make_interval(secs => %s)
         """,
-        (MEDIA_QUEUE, f"{MEDIA_QUEUE}@%", NODE_PATIENCE),
+        (f"{EARLY_QUEUE}@%", [node_name(node) for (node,) in nodes], NODE_PATIENCE),
     )
 
 

@@ -1,4 +1,4 @@
-"""Which runs of the pipeline may have objects in the store, and the removal of those that are not in force.
+"""Which runs may have objects in the store, and the removal of those that are neither in force nor under way.
 
 A run is entered before it writes its first object and taken out after its last one is deleted, so that a killed run
 leaves nothing behind for good and no listing of the whole store is ever needed.
@@ -7,7 +7,7 @@ leaves nothing behind for good and no listing of the whole store is ever needed.
 from typing import Final
 
 from openstage.database import locks
-from openstage.database.engine import Connection, Database
+from openstage.database.engine import Database
 from openstage.publishing import crashpoints
 from openstage.publishing.objects import run_prefix
 from openstage.storage.objects import ObjectStore
@@ -15,11 +15,6 @@ from openstage.storage.objects import ObjectStore
 SUPERSEDED_GRACE: Final = 600
 """Seconds for which the objects of a run stay that a rerun has replaced: replies under way still read them."""
 _AT_ONCE: Final = 50
-
-
-async def enter(connection: Connection, work_id: int, run: str) -> None:
-    """Note that a run may write objects from now on."""
-    await connection.execute("insert into production_run (name, work_id) values (%s, %s)", (run, work_id))
 
 
 async def enter_again(database: Database, work_id: int, run: str) -> None:
@@ -65,7 +60,7 @@ async def remove_leftovers(
                     from production_run r join work w on w.id = r.work_id
                     where (%(work)s::bigint is null or w.id = %(work)s)
                       and (r.name <> w.run or w.purged_at is not null)
-                      and not (w.pending and r.name = w.claim)
+                      and r.name <> w.claim
                       and coalesce(r.superseded_at < now() - make_interval(secs => %(grace)s), true)
                     order by r.name limit %(limit)s
                     for update of r skip locked

@@ -67,7 +67,7 @@ class Upkeep:
             # over now is found the next time.
             await connection.execute(
                 """
-                update work set state = 'expired', changed_at = now()
+                update work set state = 'expired', claim = '', changed_at = now()
                 where id in (
                     select w.id from work w join upload u on u.file_id = w.file_id
                     where w.state = 'uploading' and u.state = 'expired'

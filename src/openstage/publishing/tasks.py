@@ -14,40 +14,27 @@ All lock the work's row first, so they can't lock each other out.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
 from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
-from openstage.publishing import crashpoints, jobs, turns
+from openstage.publishing import crashpoints, entry, turns
+from openstage.publishing.entry import UNFINISHED, WANTED, WHOLE, NewTask
 from openstage.publishing.errors import Superseded
-from openstage.publishing.jobs import EARLY_QUEUE, FIRST_QUEUE, LADDER_QUEUE, NewJob, node_queue
 from openstage.publishing.turns import Kind
 from openstage.settings import Settings
 from openstage.works import lifecycle, queries
 from openstage.works.models import Work
 
+__all__ = ["FIRST", "FULL_DELAY", "MOST_TRIES", "PLAN", "WHOLE", "NewTask", "Task", "Tasks", "retry_delay"]
+
 MOST_TRIES: Final = 8
 """Tries of one task in a row that may break off (an outage, a killed worker) before the run fails."""
 FULL_DELAY: Final = 30.0
 """Seconds until the next try where there is no room; as long as that is all, tries aren't counted."""
-WHOLE: Final = 100.0
-"""Sum of the weights of all tasks of a run, as long as not all are known."""
-NODE_SEEN: Final = 60.0
-"""Seconds without a sign of its workers after which a machine isn't given jobs of its own."""
-
-_WANTED: Final = "(work.pending or work.state in ('uploading', 'waiting')) and work.deleted_at is null"
-_UNFINISHED: Final = "t.state in ('waiting', 'doing')"
-_HELD_BACK: Final = """
-    (t.kind = 'join' and exists (
-        select from production_task before
-        where before.run = t.run and before.kind in ('chunk', 'sound') and before.state in ('waiting', 'doing')))
-    """
-"""A task that waits for others: `join` for all chunks and the sound."""
-
-
 _PROGRESS: Final = """
     step = case when work.pending then coalesce((
             select kind from production_task t where t.run = work.claim and t.state = 'doing' and t.id <> %(id)s
@@ -69,17 +56,9 @@ def retry_delay(tries: int) -> float:
     return min(2.0 * 4.0 ** max(tries - 1, 0), 600.0)
 
 
-@dataclass(frozen=True, slots=True)
-class NewTask:
-    """A task to be entered."""
-
-    kind: Kind
-    number: int = 0
-    """Of a chunk, from 0; else 0."""
-    spec: dict[str, Any] = field(default_factory=dict)
-    """What is to be done, for JSON."""
-    weight: float = 1.0
-    """Its part of the work of the whole run, for the progress. All together make `WHOLE`."""
+FIRST: Final = NewTask("first", weight=10.0)
+PLAN: Final = NewTask("plan", weight=2.0)
+"""With these two a run begins; `plan` enters the others, whose weights make up what is missing of `WHOLE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,116 +89,52 @@ class Tasks:
         self._settings = settings
 
     # --- entering -----------------------------------------------------------------------------------------------
-    async def begin(self, connection: Connection, work: Work, new: Sequence[NewTask], *, early: bool = False) -> str:
-        """Begin a run with its first tasks.
+    async def enter(self, connection: Connection, run: str, new: Sequence[NewTask]) -> None:
+        """Enter tasks that are necessary now, with their jobs (`entry.enter`)."""
+        await entry.enter(connection, run, new)
+
+    async def go_on(self, connection: Connection, work: Work) -> None:
+        """Let production of a work go on that wants it: begin a run, or hurry the one under way.
+
+        A run that was begun while the upload came in gets the rest of its tasks; what plays of it already is offered.
 
         Args:
             connection: the caller's transaction, which holds the work's lock.
-            work: what is to be produced; no run of it is under way.
-            new: the first tasks.
-            early: its upload is still coming in.
+            work: the work as it was when it was locked, before it came to want production.
+
+        """
+        if not work.claim:
+            await entry.begin(connection, work, (FIRST, PLAN))
+            return
+        await entry.enter(connection, work.claim, (FIRST, PLAN))
+        await entry.hurry(connection, work.claim)
+        if await lifecycle.is_ready(connection, work.claim):
+            await lifecycle.offer(
+                connection, work.id, work.claim, review=self._settings.review, hold=self._settings.wait_for_all
+            )
+
+    async def begin_early(self, file_id: str) -> bool:
+        """Begin to produce a work whose upload is coming in, once; a worker must run on the machine it comes to.
 
         Returns:
-            The run's name.
+            Whether it has been begun now.
 
         """
-        run = secrets.token_hex(8)
-        await lifecycle.begin(connection, work.id, run)
-        await self.enter(connection, run, new, early=early)
-        return run
-
-    async def enter(self, connection: Connection, run: str, new: Sequence[NewTask], *, early: bool = False) -> None:
-        """Enter tasks of a run that are necessary now, with their jobs; those that are entered already stay.
-
-        Args:
-            connection: the caller's transaction, which holds the work's lock.
-            run: the run under way.
-            new: the tasks, in the order in which they should be done. `join` gets its job with the end of the last
-                `chunk` and `sound`, but its place among others now.
-            early: the upload is still coming in: only its own machine can do it.
-
-        """
-        rerun, app_id = await self._run(connection, run)
-        by_lane: dict[turns.Lane, list[NewTask]] = {}
-        for task in new:
-            by_lane.setdefault(turns.lane_of(task.kind, rerun=rerun), []).append(task)
-        for lane, tasks in by_lane.items():
-            first = await turns.take(connection, lane, app_id, len(tasks))
-            await connection.execute(
+        async with self._database.transaction() as connection:
+            work = await queries.select_one(
+                connection,
                 """
-                insert into production_task (run, work_id, kind, number, spec, weight, turn)
-                select r.name, r.work_id, t.kind, t.number, t.spec, t.weight, %(turn)s + position - 1
-                from production_run r, unnest(%(kinds)s::text[], %(numbers)s::int[], %(specs)s::jsonb[],
-                     %(weights)s::real[]) with ordinality as t (kind, number, spec, weight, position)
-                where r.name = %(run)s
-                order by position
-                on conflict (run, kind, number) do nothing
+                file_id = %(file)s and state = 'uploading' and claim = '' and deleted_at is null
+                and exists (select from worker_node join upload using (node)
+                            where upload.file_id = work.file_id and seen_at > now() - make_interval(secs => %(seen)s))
+                for update of work skip locked
                 """,
-                {
-                    "run": run,
-                    "turn": first,
-                    "kinds": [task.kind for task in tasks],
-                    "numbers": [task.number for task in tasks],
-                    "specs": [Jsonb(task.spec) for task in tasks],
-                    "weights": [task.weight for task in tasks],
-                },
+                {"file": storable(file_id), "seen": entry.NODE_SEEN},
             )
-        await self.resume(connection, run, early=early)
-
-    async def resume(self, connection: Connection, run: str, *, early: bool = False) -> int:
-        """Give every task of a run that can be done, and has no job, one.
-
-        Returns:
-            How many tasks could be done.
-
-        """
-        rows = await (
-            await connection.execute(
-                f"""
-                select t.id, t.kind, t.turn, work.run not in ('', t.run), worker_node.node
-                from production_task t join work on work.id = t.work_id left join upload using (file_id)
-                     left join worker_node on worker_node.node = upload.node and not upload.stored
-                                              and seen_at > now() - make_interval(secs => %(seen)s)
-                where t.run = %(run)s and work.claim = t.run and {_UNFINISHED} and {_WANTED} and not {_HELD_BACK}
-                order by t.turn, t.id
-                """.encode(),
-                {"run": run, "seen": NODE_SEEN},
-            )
-        ).fetchall()
-        new = [
-            NewJob(task_id, _queue(kind, node, early=early), turns.priority(turns.lane_of(kind, rerun=rerun), turn))
-            for task_id, kind, turn, rerun, node in rows
-            # Of an upload that is coming in, no other machine has anything.
-            if node is not None or not early
-        ]
-        await jobs.enter(connection, new)
-        return len(new)
-
-    async def hurry(self, connection: Connection, run: str) -> None:
-        """Let all tasks of a run be done as soon as it is their turn: those that wait for their next try too.
-
-        What was begun early, and waits for more of its upload, takes its place among finished ones.
-        """
-        await jobs.withdraw(connection, run)
-        await connection.execute(
-            f"update production_task t set tries = 0 where run = %s and {_UNFINISHED}".encode(), (run,)
-        )
-        await self.resume(connection, run)
-
-    async def _run(self, connection: Connection, run: str) -> tuple[bool, int]:
-        """Return whether a run is a rerun, and whose app's."""
-        row = await (
-            await connection.execute(
-                """
-                select work.run not in ('', r.name), work.app_id
-                from production_run r join work on work.id = r.work_id where r.name = %s
-                """,
-                (run,),
-            )
-        ).fetchone()
-        if row is None:
-            raise Superseded
-        return row[0], row[1]
+            if work is None:
+                return False
+            await entry.begin(connection, work, (FIRST,), early=True)
+            return True
 
     # --- doing --------------------------------------------------------------------------------------------------
     async def claim(self, task_id: int) -> Task | None:
@@ -238,7 +153,7 @@ class Tasks:
                     set state = 'doing', claim = %(token)s, tries = t.tries + 1, changed_at = now()
                     from work, production_run r
                     where t.id = %(id)s and work.id = t.work_id and work.claim = t.run and r.name = t.run
-                      and {_UNFINISHED} and {_WANTED}
+                      and {UNFINISHED} and {WANTED}
                     returning t.run, t.work_id, t.kind, t.number, t.tries - 1, t.last_fault, t.spec, r.plan, t.turn
                     """.encode(),
                     {"id": task_id, "token": token},
@@ -276,7 +191,7 @@ class Tasks:
         row = await self._database.fetch_one(
             f"""
             with held as (
-                select work.id from work where id = %(work)s and claim = %(run)s and {_WANTED} for update
+                select work.id from work where id = %(work)s and claim = %(run)s and {WANTED} for update
             ), mine as (
                 update production_task t set percent = %(percent)s, changed_at = now() from held
                 where t.id = %(id)s and t.claim = %(token)s returning t.id
@@ -317,7 +232,7 @@ class Tasks:
             (Jsonb(result or {}), task.id),
         )
         if task.kind in {"chunk", "sound"}:
-            await self._release_join(connection, task.run)
+            await entry.release_join(connection, task.run)
         if await self._all_done(connection, task.run):
             if await lifecycle.complete(connection, task.work_id, task.run, review=self._settings.review):
                 await connection.execute("delete from production_task where run = %s", (task.run,))
@@ -340,6 +255,16 @@ class Tasks:
             connection, task.work_id, task.run, review=self._settings.review, hold=self._settings.wait_for_all
         )
 
+    async def rest(self, task: Task) -> None:
+        """Leave a task that can't go on before its upload does: finish enters its job again."""
+        async with self._database.transaction() as connection:
+            row = await (
+                await connection.execute("select state from work where id = %s for update", (task.work_id,))
+            ).fetchone()
+            await self._put_down(connection, task, "", counts=False)
+            if row is not None and row[0] != "uploading":  # it has just been finished, and counted on this try
+                await entry.resume(connection, task.run)
+
     async def give_back(self, task: Task, fault: str = "", *, counts: bool) -> None:
         """End a try that broke off, so that another can begin.
 
@@ -351,15 +276,7 @@ class Tasks:
         """
         async with self._database.transaction() as connection:
             await connection.execute("select from work where id = %s for update", (task.work_id,))
-            cursor = await connection.execute(
-                """
-                update production_task
-                set state = 'waiting', claim = '', tries = tries - %s, last_fault = %s, changed_at = now()
-                where id = %s and claim = %s
-                """,
-                (0 if counts else 1, storable(fault), task.id, task.token),
-            )
-            if cursor.rowcount and fault:
+            if await self._put_down(connection, task, fault, counts=counts) and fault:
                 await connection.execute(
                     "update work set last_fault = %s, changed_at = now() where id = %s and claim = %s",
                     (storable(fault), task.work_id, task.run),
@@ -415,7 +332,7 @@ class Tasks:
     async def _hold(self, connection: Connection, task: Task) -> bool:
         row = await (
             await connection.execute(
-                f"select from work where id = %s and claim = %s and {_WANTED} for update".encode(),
+                f"select from work where id = %s and claim = %s and {WANTED} for update".encode(),
                 (task.work_id, task.run),
             )
         ).fetchone()
@@ -427,18 +344,16 @@ class Tasks:
         )
         return cursor.rowcount == 1
 
-    async def _release_join(self, connection: Connection, run: str) -> None:
-        row = await (
-            await connection.execute(
-                f"""
-                select 1 from production_task t
-                where run = %s and kind = 'join' and {_UNFINISHED} and not {_HELD_BACK}
-                """.encode(),
-                (run,),
-            )
-        ).fetchone()
-        if row is not None:
-            await self.resume(connection, run)
+    async def _put_down(self, connection: Connection, task: Task, fault: str, *, counts: bool) -> bool:
+        cursor = await connection.execute(
+            """
+            update production_task
+            set state = 'waiting', claim = '', tries = tries - %s, last_fault = %s, changed_at = now()
+            where id = %s and claim = %s
+            """,
+            (0 if counts else 1, storable(fault), task.id, task.token),
+        )
+        return cursor.rowcount == 1
 
     async def _all_done(self, connection: Connection, run: str) -> bool:
         """Return whether everything is done: `plan` has entered what there is to do, and nothing of it is left."""
@@ -451,10 +366,3 @@ class Tasks:
             )
         ).fetchone()
         return bool(row and row[0] and row[1])
-
-
-def _queue(kind: Kind, node: str | None, *, early: bool) -> str:
-    if kind not in {"first", "plan"}:
-        return LADDER_QUEUE
-    queue = EARLY_QUEUE if early else FIRST_QUEUE
-    return queue if node is None else node_queue(queue, node)

@@ -16,11 +16,21 @@ from openstage.identity.apps import keys_of
 from openstage.identity.service import Identity
 from openstage.observability.logs import get_logger
 from openstage.publishing.errors import Later
-from openstage.publishing.jobs import MEDIA_QUEUE, PUBLISH, UPKEEP, UPKEEP_QUEUE, Jobs, PatientConnector, node_queue
-from openstage.publishing.pipeline import Pipeline
+from openstage.publishing.jobs import (
+    EARLY_QUEUE,
+    FIRST_QUEUE,
+    LADDER_QUEUE,
+    PRODUCE,
+    UPKEEP,
+    UPKEEP_QUEUE,
+    PatientConnector,
+    node_queue,
+)
+from openstage.publishing.production import Production
 from openstage.publishing.rescue import DEAD_AFTER, HEARTBEAT_INTERVAL, Rescue
 from openstage.publishing.scratch import Scratch
 from openstage.publishing.sweeps import Upkeep
+from openstage.publishing.tasks import Tasks
 from openstage.settings import Settings
 from openstage.storage.objects import open_store
 from openstage.uploads.service import Uploads
@@ -54,27 +64,48 @@ async def _work(settings: Settings, database: Database, address: str, stopping: 
     uploads = Uploads(database, settings, identity)
     scratch = Scratch(settings.scratch_folder)
     try:
-        pipeline = Pipeline(settings, database, store, scratch, staging_path=uploads.staging_path)
+        tasks = Tasks(database, settings)
+        production = Production(settings, database, store, scratch, tasks, staging_path=uploads.staging_path)
         upkeep = Upkeep(settings, database, store, uploads, identity)
         running: set[int] = set()
-        rescue = Rescue(database, Jobs(), scratch, running)
-        connector = PatientConnector(address, largest=settings.worker_concurrency + 3)
-        app = _queue_app(connector, pipeline.run, upkeep.run, rescue, running)
+        rescue = Rescue(database, tasks, scratch, running, node=settings.base("upload"))
+        slots = _slots(settings)
+        connector = PatientConnector(address, largest=sum(slots.values()) + 3)
+        app = _queue_app(connector, production.run, upkeep.run, rescue, running)
         async with app.open_async():
-            await _run_until(settings, app, rescue, connector, stopping)
+            await _run_until(slots, app, rescue, connector, stopping)
     finally:
         scratch.close()
         uploads.close()
 
 
+def _slots(settings: Settings) -> dict[tuple[str, ...], int]:
+    """Return the queues that this worker takes jobs from, and how many of each it does at once.
+
+    What makes a new work play has slots of its own, so that it begins while the ladder keeps all others busy; uploads
+    that come in have theirs, so that slow ones don't keep finished ones waiting.
+    """
+    node = settings.base("upload")
+    return {
+        (FIRST_QUEUE, node_queue(FIRST_QUEUE, node)): settings.first_concurrency,
+        (node_queue(EARLY_QUEUE, node),): settings.first_concurrency,
+        (LADDER_QUEUE, node_queue(LADDER_QUEUE, node)): settings.ladder_concurrency,
+        (UPKEEP_QUEUE,): 1,
+    }
+
+
 async def _run_until(
-    settings: Settings, app: App, rescue: Rescue, connector: PatientConnector, stopping: asyncio.Event
+    slots: dict[tuple[str, ...], int],
+    app: App,
+    rescue: Rescue,
+    connector: PatientConnector,
+    stopping: asyncio.Event,
 ) -> None:
-    media_queues = [MEDIA_QUEUE, node_queue(settings.base("upload"))]
-    _log.info("worker ready", jobs_at_once=settings.worker_concurrency)
+    await rescue.register()
+    _log.info("worker ready", jobs_at_once={queues[0].partition("@")[0]: count for queues, count in slots.items()})
     parts = [
-        asyncio.create_task(_forever(app, media_queues, settings.worker_concurrency, stopping), name="media jobs"),
-        asyncio.create_task(_forever(app, [UPKEEP_QUEUE], 1, stopping), name="upkeep"),
+        asyncio.create_task(_forever(app, list(queues), count, stopping), name=queues[0])
+        for queues, count in slots.items()
     ]
     rounds = asyncio.create_task(rescue.run(), name="rescue")
     await stopping.wait()
@@ -124,9 +155,10 @@ class _Retry(BaseRetryStrategy):
     @override
     def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> RetryDecision | None:
         if isinstance(exception, Later):
+            queue = job.queue.partition("@")[0]
             return RetryDecision(
-                retry_in={"seconds": max(int(exception.delay), 1)},
-                queue=None if exception.node is None else node_queue(exception.node),
+                retry_in={"seconds": int(exception.delay)},
+                queue=None if exception.node is None else node_queue(queue, exception.node),
             )
         if isinstance(exception, asyncio.CancelledError):
             return RetryDecision()
@@ -136,7 +168,7 @@ class _Retry(BaseRetryStrategy):
 
 def _queue_app(
     connector: PatientConnector,
-    publish: Callable[[str], Awaitable[None]],
+    produce: Callable[[int], Awaitable[None]],
     upkeep: Callable[[], Awaitable[None]],
     rescue: Rescue,
     running: set[int],
@@ -155,10 +187,10 @@ def _queue_app(
         finally:
             running.discard(context.job.id)
 
-    @app.task(name=PUBLISH, queue=MEDIA_QUEUE, retry=_Retry(), pass_context=True)
-    async def publish_task(context: JobContext, file_id: str) -> None:
+    @app.task(name=PRODUCE, queue=LADDER_QUEUE, retry=_Retry(), pass_context=True)
+    async def produce_task(context: JobContext, task_id: int) -> None:
         with noted(context):
-            await publish(file_id)
+            await produce(task_id)
 
     @app.periodic(cron="* * * * *")
     @app.task(name=UPKEEP, queue=UPKEEP_QUEUE, lock=UPKEEP, queueing_lock=UPKEEP, pass_context=True)

@@ -5,7 +5,7 @@ changes with them; they keep the app's quota right themselves. Pieces are transa
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,8 @@ THREADS: Final = 16
 LONGEST_FILE_TYPE: Final = 64
 """Characters kept of what a client calls its file's type."""
 
+MUCH_TO_COME: Final = 2**20
+"""Bytes that must still be missing for it to be worth while to begin with what is there."""
 LARGEST_POSITION: Final = 2**62
 MOST_STRETCHES: Final = 4096
 """Separate stretches that what has been received may consist of: each piece after them costs all of them again, on the
@@ -41,13 +43,30 @@ class Uploads:
     """The uploads whose staging files this process holds."""
 
     def __init__(
-        self, database: Database, settings: Settings, identity: Identity, *, takeover: float = TAKEOVER_SECONDS
+        self,
+        database: Database,
+        settings: Settings,
+        identity: Identity,
+        *,
+        takeover: float = TAKEOVER_SECONDS,
+        on_begun: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Prepare; `takeover` is the silence in seconds after which a piece gives way to another for its range."""
+        """Prepare.
+
+        Args:
+            database: where uploads are recorded.
+            settings: folders and limits.
+            identity: keeps the apps' quota.
+            takeover: the silence in seconds after which a piece gives way to another for its range.
+            on_begun: told an upload's file id when its first bytes are recorded and much is still to come: once, unless
+                they are sent again. Pieces don't wait for it.
+
+        """
         self._database = database
         self._settings = settings
         self._identity = identity
         self._leases = Leases(takeover)
+        self._on_begun = on_begun
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="uploads")
         self._folder = settings.staging_folder
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -281,6 +300,8 @@ class Uploads:
                 with lease.work():
                     md5 = await writer.finish()
                     whole = await self._record(file_id, lease.start, lease.end)
+                if start == 0 and size - lease.end >= MUCH_TO_COME and not whole:
+                    self._on_begun(file_id)
                 return PieceReceipt(md5, lease.end - lease.start, whole)
             finally:
                 writer.close()
