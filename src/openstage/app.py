@@ -30,8 +30,10 @@ from openstage.identity.keys import Keys
 from openstage.identity.service import Identity
 from openstage.observability import logs
 from openstage.observability.middleware import Observed
+from openstage.publishing.early import EarlyStart
 from openstage.publishing.intake import Intake
 from openstage.publishing.operations import Operations
+from openstage.publishing.tasks import Tasks
 from openstage.settings import Settings, load
 from openstage.storage.objects import ObjectStore, open_store
 from openstage.uploads.service import Uploads
@@ -49,6 +51,7 @@ class Services:
     store: ObjectStore
     keys: Keys
     identity: Identity
+    early: EarlyStart
     uploads: Uploads
     works: Works
     intake: Intake
@@ -72,6 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             try:
                 yield services
             finally:
+                await services.early.close()
                 services.uploads.close()
 
 
@@ -79,9 +83,11 @@ def assemble(settings: Settings, database: Database, keys: Keys) -> Services:
     """Make the parts of a server around an open database."""
     store = open_store(settings)
     identity = Identity(database, settings, keys)
-    uploads = Uploads(database, settings, identity)
+    tasks = Tasks(database, settings)
+    early = EarlyStart(tasks)
+    uploads = Uploads(database, settings, identity, on_begun=early.begun)
     works = Works(database)
-    intake = Intake(database, uploads, works)
+    intake = Intake(database, uploads, works, tasks)
     signer = AddressSigner(keys, settings)
     return Services(
         settings=settings,
@@ -89,10 +95,11 @@ def assemble(settings: Settings, database: Database, keys: Keys) -> Services:
         store=store,
         keys=keys,
         identity=identity,
+        early=early,
         uploads=uploads,
         works=works,
         intake=intake,
-        operations=Operations(database, works, intake),
+        operations=Operations(database, works, intake, tasks),
         signer=signer,
         addresses=Addresses(database, signer, settings),
     )
