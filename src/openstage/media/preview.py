@@ -1,11 +1,23 @@
 """A short MP3 of a part of a sound, to listen before one buys."""
 
+import asyncio
 from pathlib import Path
 
+from openstage.media import commands
+from openstage.media.commands import Source
+from openstage.media.errors import Unplayable
 from openstage.media.models import MediaInfo, Rendition
+from openstage.media.mp3 import describe_mp3
+from openstage.media.renditions import reason_of
+from openstage.media.sandbox import Limits, run
+from openstage.media.sound import NICE, mp3_output
+from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
 FADE_IN, FADE_OUT = 0.02, 2.0  # seconds
+LIMITS = Limits(seconds=900, cpu_seconds=900, nice=NICE)
+# Formats without an index: a jump is a guess there, so they are decoded from the beginning.
+NO_INDEX = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "amr", "loas"})
 
 
 async def make_preview(
@@ -44,4 +56,24 @@ async def make_preview(
         ToolMissing: there is no ffmpeg here.
 
     """
-    raise NotImplementedError
+    chosen = Source.of(source, info)
+    length = min(length, chosen.end - start)
+    if chosen.audio is None or start < 0 or length <= 0:
+        raise Unplayable("There is no sound at that place.")
+    seek = start if info.container not in NO_INDEX else None
+    first = 0.0 if seek is not None else start
+    filters = [f"atrim=start={first:.6f}:duration={length:.6f}", "asetpts=PTS-STARTPTS"]
+    fade_in, fade_out = min(fade_in, length / 2), min(fade_out, length / 2)
+    filters += [f"afade=t=in:d={fade_in:.6f}"] if fade_in > 0 else []
+    filters += [f"afade=t=out:st={length - fade_out:.6f}:d={fade_out:.6f}"] if fade_out > 0 else []
+    threads = thread_count(settings)
+    arguments = [
+        *commands.base_arguments(find_ffmpeg(settings), threads),
+        *commands.input_arguments(chosen.path, info.container, threads, seek=seek),
+        *("-filter_complex", f"{commands.sound_graph(chosen, ['all'])};[all]{','.join(filters)}[part]"),
+        *mp3_output("part", bit_rate, "preview.mp3"),
+    ]
+    finished = await run(arguments, limits=LIMITS, readable=[chosen.path], writable=folder)
+    if finished.status:
+        raise Unplayable(reason_of(finished.stderr))
+    return await asyncio.to_thread(describe_mp3, folder / "preview.mp3", "preview")
