@@ -43,7 +43,7 @@ def test_a_setting_has_a_help_text(name: str) -> None:
 
 async def test_every_endpoint_is_documented(settings: Settings, database: Database) -> None:
     services = assemble(settings, database, Keys.load(settings.folder))
-    console = Console(services.works, services.addresses, settings)
+    console = Console(services.works, services.addresses, services.standings, settings)
     endpoints = [route.path for route in routes(services, console) if isinstance(route, Route)]
     services.uploads.close()
     text = all_docs()

@@ -16,8 +16,10 @@ from openstage.database.embedded import running_database
 from openstage.database.engine import Database
 from openstage.database.migrate import check
 from openstage.delivery.addresses import Addresses
+from openstage.delivery.events import Events
 from openstage.delivery.routes import delivery_routes
 from openstage.delivery.signing import AddressSigner
+from openstage.delivery.standing import Standings
 from openstage.dialects.video.authorisation import Authorisation
 from openstage.dialects.video.routes import api_routes
 from openstage.dialects.video.uploads import UploadCalls
@@ -58,6 +60,7 @@ class Services:
     operations: Operations
     signer: AddressSigner
     addresses: Addresses
+    standings: Standings
 
 
 @contextlib.asynccontextmanager
@@ -75,6 +78,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             try:
                 yield services
             finally:
+                await services.standings.close()
                 await services.early.close()
                 services.uploads.close()
 
@@ -102,6 +106,7 @@ def assemble(settings: Settings, database: Database, keys: Keys) -> Services:
         operations=Operations(database, works, intake, tasks),
         signer=signer,
         addresses=Addresses(database, signer, settings),
+        standings=Standings(database),
     )
 
 
@@ -115,6 +120,7 @@ def routes(services: Services, console: Console) -> list[BaseRoute]:
         *delivery_routes(services.database, services.store, services.signer, services.settings),
         *api_routes(authorisation, videos),
         *Health(services.database, services.store, services.settings).routes(),
+        *Events(services.standings).routes(),
         *console.routes,
     ]
 
@@ -132,7 +138,7 @@ def application(settings: Settings) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_services(settings) as services:
-            console = Console(services.works, services.addresses, settings)
+            console = Console(services.works, services.addresses, services.standings, settings)
             app.state.console = console
             # Routes need what has only now been opened.
             every = routes(services, console)

@@ -23,9 +23,12 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from openstage.console import Console
+from openstage.delivery.events import Events
+from openstage.delivery.standing import Standing, Standings
 from openstage.settings import Settings
 from openstage.works.errors import UnknownWork
 from openstage.works.models import PictureKind, Rendition, Work
+from openstage.works.stages import STAGES
 from tests.support.fixtures import cache_folder, run_ffmpeg
 from tests.support.server import serving
 
@@ -56,7 +59,7 @@ def work(slug: str = "abcdefgh12345678", **changes: object) -> Work:
         "step": "",
         "percent": 100.0,
         "play_count": 0,
-        "pending": False,
+        "pending": changes.get("state") == "publishing",
         "last_fault": "",
         "run": "run",
         "created_at": NOON,
@@ -107,6 +110,26 @@ class FakeWorks:
         return [] if quiet else [video_rendition(*self.size)]
 
 
+class FakeStandings(Standings):
+    """How the works in memory stand; whoever watches them is told as by the real one."""
+
+    def __init__(self, works: FakeWorks) -> None:
+        self.works = works
+        self._look_every = 0.05
+        self._watched = {}
+        self._watch = None
+
+    async def now(self, slug: str) -> Standing | None:
+        """As `Standings.now`."""
+        work = self.works.works.get(slug)
+        if work is None:
+            return None
+        settled = not work.pending and work.state not in {"uploading", "waiting"}
+        mark = "mark" if work.visible else ""
+        stage = STAGES[work.state]
+        return Standing(stage, work.state, work.step, work.percent, work.notice, settled=settled, mark=mark)
+
+
 @dataclass
 class FakeAddresses:
     """Addresses whose token is a counter; `expire()` makes those given so far answer 403."""
@@ -119,6 +142,14 @@ class FakeAddresses:
         """A fresh address of the master playlist."""
         self.given += 1
         return f"{self.base}/media/{self.given}/{slug}/master.m3u8"
+
+    def storyboard(self, slug: str) -> str:
+        """An address of the pictures above the seek bar."""
+        return f"{self.base}/media/picture/{slug}/storyboard.vtt"
+
+    def waveform(self, slug: str) -> str:
+        """An address of a waveform."""
+        return f"{self.base}/media/picture/{slug}/waveform.json"
 
     def picture(self, slug: str, kind: PictureKind) -> str:
         """An address of a picture."""
@@ -233,7 +264,8 @@ def running_site(*works: Work, sound_only: Sequence[str] = (), size: tuple[int, 
 
 def _application(site: Site) -> Starlette:
     settings = Settings(public_url="http://127.0.0.1")
-    console = Console(site.works, site.addresses, settings)
+    standings = FakeStandings(site.works)
+    console = Console(site.works, site.addresses, standings, settings)
     folder = media_folder()
 
     async def media(request: Request) -> Response:
@@ -261,6 +293,7 @@ def _application(site: Site) -> Starlette:
         return console.not_found(request)
 
     routes: list[Route | Mount] = [
+        *Events(standings).routes(),
         *console.routes,
         Route("/media/{token}/{slug}/{path:path}", media),
         Route("/readyz", ready),

@@ -1,6 +1,6 @@
 """Pages for people: start page, watch page, embeddable player, the documents."""
 
-from openstage.console.ports import PageAddresses, PageWorks
-from openstage.console.routes import Console, console_routes
+from openstage.console.ports import PageAddresses, PageStanding, PageStandings, PageWorks
+from openstage.console.routes import Console
 
-__all__ = ["Console", "PageAddresses", "PageWorks", "console_routes"]
+__all__ = ["Console", "PageAddresses", "PageStanding", "PageStandings", "PageWorks"]

@@ -60,16 +60,16 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     # --- a work that can't be watched
     "waiting_title": ("Not quite ready", "马上就好"),
     "waiting_uploading": (
-        "It is still being uploaded. This page opens it as soon as it is ready.",
-        "作品仍在上传，准备好后本页会自动打开。",
+        "It is still being uploaded. It starts here as soon as it is ready.",
+        "作品仍在上传，准备好后会在本页自动播放。",
     ),
     "waiting_publishing": (
-        "It is being prepared for playing. This page opens it as soon as it is ready.",
-        "正在转码，准备好后本页会自动打开。",
+        "It is being prepared for playing. It starts here as soon as its beginning is ready.",
+        "正在准备播放，开头就绪后会在本页自动播放。",
     ),
     "waiting_reviewing": (
-        "It is waiting for review. This page opens it once it is approved.",
-        "正在等待审核，通过后本页会自动打开。",
+        "It is waiting for review. It starts here once it is approved.",
+        "正在等待审核，通过后会在本页自动播放。",
     ),
     "progress": ("Progress", "进度"),
     "gone_title": ("No longer here", "作品已不可用"),
@@ -96,6 +96,10 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "player_replay": ("Play again", "重新播放"),
     "player_seek": ("Position", "播放进度"),
     "player_position": ("{position} of {duration}", "{position}，共 {duration}"),
+    "player_growing": (
+        "{position} of {duration}, ready up to {there}",
+        "{position}，共 {duration}，已准备到 {there}",
+    ),
     "player_mute": ("Mute", "静音"),
     "player_unmute": ("Unmute", "取消静音"),
     "player_volume": ("Volume", "音量"),

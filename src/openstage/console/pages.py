@@ -1,35 +1,21 @@
 """The pages: what each shows, and with which status."""
 
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from openstage.console.documents import Documents
-from openstage.console.ports import PageAddresses, PageWorks
+from openstage.console.ports import PageAddresses, PageStandings, PageWorks
 from openstage.console.rendering import Renderer
 from openstage.settings import Settings
 from openstage.works.errors import UnknownWork
-from openstage.works.models import PictureKind, State, Work
+from openstage.works.models import PictureKind, Work
+from openstage.works.stages import STAGES, Stage
 
 PAGE_SIZE = 24
-POLL = 2
-"""Seconds between two looks of a page that waits for its work."""
 
-Stage = Literal["published", "waiting", "gone"]
-_STAGES: dict[State, Stage] = {
-    "uploading": "waiting",
-    "waiting": "waiting",
-    "publishing": "waiting",
-    "reviewing": "waiting",
-    "published": "published",
-    "refused": "gone",
-    "failed": "gone",
-    "cancelled": "gone",
-    "expired": "gone",
-}
 _STATUS: dict[Stage, int] = {"published": 200, "waiting": 200, "gone": 410}
 
 
@@ -59,10 +45,18 @@ class Pages:
     """Handlers of the pages."""
 
     def __init__(
-        self, works: PageWorks, addresses: PageAddresses, settings: Settings, renderer: Renderer, documents: Documents
+        self,
+        works: PageWorks,
+        addresses: PageAddresses,
+        standings: PageStandings,
+        settings: Settings,
+        *,
+        renderer: Renderer,
+        documents: Documents,
     ) -> None:
         self._works = works
         self._addresses = addresses
+        self._standings = standings
         self._settings = settings
         self._renderer = renderer
         self._documents = documents
@@ -90,15 +84,31 @@ class Pages:
         return await self._show(request, "embed.html", framed=True)
 
     async def play(self, request: Request) -> Response:
-        """Tell a page that is open how its work stands and, when it can be played, a fresh address to play from."""
+        """Tell a page that is open how its work stands and, when it can be played, fresh addresses to play from."""
         try:
             work = await self._works.by_slug(request.path_params["slug"])
         except UnknownWork:
             return _private({"stage": "gone"}, 404)
-        stage = _STAGES[work.state]
+        stage = STAGES[work.state]
+        standing = await self._standings.now(work.slug)
+        if stage == "gone" or standing is None:
+            return _private({"stage": "gone"}, 410)
+        values: dict[str, object] = {
+            "stage": stage,
+            "state": work.state,
+            "settled": standing.settled,
+            "percent": round(standing.percent),
+            "notice": standing.notice,
+        }
         if stage == "published":
-            return _private({"stage": stage, "master": self._addresses.master(work.slug)})
-        return _private({"stage": stage, "state": work.state, "percent": round(work.percent)}, _STATUS[stage])
+            values |= {
+                "master": self._addresses.master(work.slug),
+                "mark": standing.mark,
+                "duration": (work.duration_ms or 0) / 1000,
+                "storyboard": self._addresses.storyboard(work.slug) if standing.storyboard else None,
+                "waveform": self._addresses.waveform(work.slug) if standing.waveform else None,
+            }
+        return _private(values)
 
     async def documents(self, request: Request) -> Response:
         """List the documents."""
@@ -122,11 +132,11 @@ class Pages:
             work = await self._works.by_slug(request.path_params["slug"])
         except UnknownWork:
             return self._renderer.page(request, "missing.html", {"framed": framed}, status=404, framed=framed)
-        stage = _STAGES[work.state]
+        stage = STAGES[work.state]
         if stage == "published":
             values: dict[str, object] = {"frame": await self._frame(work)}
         else:
-            template, values = f"{stage}.html", {"work": work, "poll": POLL}
+            template, values = f"{stage}.html", {"work": work}
         return self._renderer.page(
             request, template, {**values, "framed": framed}, status=_STATUS[stage], framed=framed
         )

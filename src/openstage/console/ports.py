@@ -27,11 +27,61 @@ class PageWorks(Protocol):
         ...
 
 
+class PageStanding(Protocol):
+    """How a work stands at a moment (`openstage.delivery.standing.Standing`)."""
+
+    @property
+    def percent(self) -> float:
+        """Progress of the run under way, 0 to 100."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """What a person should know of the run under way; empty if nothing."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is being made."""
+        ...
+
+    @property
+    def mark(self) -> str:
+        """Changes when there is something else to play."""
+        ...
+
+    @property
+    def storyboard(self) -> bool:
+        """Whether there are pictures for the seek bar."""
+        ...
+
+    @property
+    def waveform(self) -> bool:
+        """Whether there is a waveform."""
+        ...
+
+
+class PageStandings(Protocol):
+    """Telling how works stand (`openstage.delivery.standing.Standings`)."""
+
+    async def now(self, slug: str) -> PageStanding | None:
+        """Tell how a work stands; None if there is none."""
+        ...
+
+
 class PageAddresses(Protocol):
     """Making addresses. Those of media are signed and expire (`Settings.address_lifetime`); the others last."""
 
     def master(self, slug: str) -> str:
         """Return a fresh address of the HLS playlist that lists every rendition."""
+        ...
+
+    def storyboard(self, slug: str) -> str:
+        """Return a fresh address of the WebVTT file of the pictures above the seek bar."""
+        ...
+
+    def waveform(self, slug: str) -> str:
+        """Return a fresh address of the waveform as JSON."""
         ...
 
     def picture(self, slug: str, kind: PictureKind) -> str:

@@ -7,7 +7,7 @@ from starlette.routing import Mount, Route
 from openstage.console.assets import Assets
 from openstage.console.documents import Documents
 from openstage.console.pages import Pages
-from openstage.console.ports import PageAddresses, PageWorks
+from openstage.console.ports import PageAddresses, PageStandings, PageWorks
 from openstage.console.rendering import Renderer
 from openstage.settings import Settings
 
@@ -17,12 +17,15 @@ ROBOTS = "User-agent: *\nDisallow: /api/\nDisallow: /media/\nDisallow: /e/\n"
 class Console:
     """All pages for people: their routes, and the page for addresses at which there is nothing."""
 
-    def __init__(self, works: PageWorks, addresses: PageAddresses, settings: Settings) -> None:
+    def __init__(
+        self, works: PageWorks, addresses: PageAddresses, standings: PageStandings, settings: Settings
+    ) -> None:
         """Read assets and templates.
 
         Args:
             works: where works are read.
             addresses: where media and page addresses are made.
+            standings: where it is told how works stand.
             settings: public addresses.
 
         Raises:
@@ -31,7 +34,7 @@ class Console:
         """
         assets = Assets()
         self._renderer = Renderer(settings, assets)
-        pages = Pages(works, addresses, settings, self._renderer, Documents())
+        pages = Pages(works, addresses, standings, settings, renderer=self._renderer, documents=Documents())
         self.routes: list[Route | Mount] = [
             Route("/", pages.home),
             Route("/w/{slug}", pages.watch),
@@ -52,11 +55,6 @@ class Console:
     def failed(self, request: Request) -> Response:
         """Return the page that says that the server couldn't answer (status 503)."""
         return self._renderer.page(request, "failed.html", {}, status=503)
-
-
-def console_routes(works: PageWorks, addresses: PageAddresses, settings: Settings) -> list[Route | Mount]:
-    """Return the routes of a `Console`."""
-    return Console(works, addresses, settings).routes
 
 
 async def _robots(_: Request) -> Response:

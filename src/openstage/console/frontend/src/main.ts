@@ -1,11 +1,5 @@
-// The one script of all pages: each part does nothing where the page lacks what it works on.
+// The one script of all pages.
 
-import { bindCopyButtons } from "./copy";
-import { showHealth } from "./health";
-import { mountPlayers } from "./player/player";
-import { waitForWork } from "./waiting";
+import { arrive } from "./page";
 
-mountPlayers();
-bindCopyButtons();
-waitForWork();
-void showHealth();
+arrive();

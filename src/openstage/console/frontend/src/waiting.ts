@@ -1,26 +1,34 @@
-// A page whose work isn't ready looks again every few seconds, and opens it when it is.
+// A page whose work isn't ready: shows how far it is, and becomes the page that plays it the moment it can be played.
 
-interface Standing {
-  stage: "published" | "waiting" | "gone";
-  state?: string;
-  percent?: number;
-}
+import { arrive, type Arrival } from "./page";
+import { watchStanding } from "./standing";
 
 export function waitForWork(): void {
   const notice = document.querySelector<HTMLElement>("[data-waiting]");
   if (!notice) return;
-  const every = Number(notice.dataset.poll) * 1000;
-  const look = async () => {
-    try {
-      const answer = await fetch(notice.dataset.waiting!, { cache: "no-store" });
-      const standing = (await answer.json()) as Standing;
-      if (standing.stage !== "waiting" || standing.state !== notice.dataset.state) return location.reload();
-      const progress = document.querySelector("progress");
-      if (progress) progress.value = standing.percent ?? 0;
-    } catch {
-      // The server is away for the moment: look again.
+  const stop = watchStanding(notice.dataset.waiting!, (standing) => {
+    if (standing.stage !== "waiting" || standing.state !== notice.dataset.state) {
+      stop();
+      void become(standing.stage === "published" ? "playing" : "showing");
+      return;
     }
-    setTimeout(() => void look(), document.hidden ? every * 5 : every);
-  };
-  setTimeout(() => void look(), every);
+    const progress = document.querySelector("progress");
+    if (progress) progress.value = standing.percent ?? 0;
+    const told = document.querySelector<HTMLElement>("[data-notice]")!;
+    if (told.textContent !== (standing.notice ?? "")) told.textContent = standing.notice ?? "";
+  });
+}
+
+/** Put the page as it is now in the place of this one: quicker than to load it, and the sound may start. */
+async function become(arrival: Arrival): Promise<void> {
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    document.title = page.title;
+    document.body.replaceWith(document.adoptNode(page.body));
+  } catch {
+    setTimeout(() => void become(arrival), 2000);
+    return;
+  }
+  arrive(arrival);
 }

@@ -2,6 +2,7 @@
 
 import { clock, name, part } from "./elements";
 import type { Player } from "./player";
+import { bindPreview } from "./preview";
 
 export function bindBar(player: Player): void {
   const { root } = player;
@@ -23,9 +24,12 @@ function bindPosition(player: Player): void {
     if (!dragging) seek.value = String(position);
     seek.style.setProperty("--played", share(position, duration));
     seek.style.setProperty("--loaded", share(loadedUntil(video), duration));
+    seek.style.setProperty("--there", share(player.available, duration));
     part(root, "position").textContent = clock(position);
     part(root, "length").textContent = clock(duration);
-    const spoken = texts.position.replace("%position%", clock(position)).replace("%duration%", clock(duration));
+    const form = player.source.growing ? texts.growing : texts.position;
+    const values = { position, duration, there: player.available };
+    const spoken = Object.entries(values).reduce((text, [key, time]) => text.replace(`%${key}%`, clock(time)), form);
     seek.setAttribute("aria-valuetext", spoken);
   };
 
@@ -36,22 +40,8 @@ function bindPosition(player: Player): void {
   seek.addEventListener("pointerdown", () => (dragging = true));
   for (const event of ["pointerup", "pointercancel"]) seek.addEventListener(event, () => (dragging = false));
   seek.addEventListener("input", () => player.seek(Number(seek.value)));
-  bindTip(player, seek);
+  bindPreview(player, seek);
   show(0);
-}
-
-/** The time under the pointer, above the seek bar. */
-function bindTip(player: Player, seek: HTMLInputElement): void {
-  const tip = part(player.root, "tip");
-  const area = part(player.root, "seek-area");
-  area.addEventListener("pointermove", (event) => {
-    const box = seek.getBoundingClientRect();
-    const at = Math.min(Math.max(0, (event.clientX - box.left) / box.width), 1);
-    tip.hidden = false;
-    tip.textContent = clock(at * player.duration);
-    tip.style.setProperty("--at", share(at, 1));
-  });
-  area.addEventListener("pointerleave", () => (tip.hidden = true));
 }
 
 function bindVolume(player: Player): void {

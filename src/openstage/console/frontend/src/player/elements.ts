@@ -8,7 +8,7 @@ export function part<T extends Element = HTMLElement>(within: ParentNode, name: 
 
 /** Texts in the page's language, by the names under which `_player.html` puts them into `data-texts`. */
 export type Texts = Record<
-  "play" | "pause" | "replay" | "mute" | "unmute" | "fullscreen" | "shrink" | "auto" | "position" | Fault,
+  "play" | "pause" | "replay" | "mute" | "unmute" | "fullscreen" | "shrink" | "auto" | "position" | "growing" | Fault,
   string
 >;
 

@@ -7,6 +7,8 @@ import { recall, remember } from "./memory";
 import { bindPanel } from "./panel";
 import { announce } from "./session";
 import { Source } from "./source";
+import { Storyboard } from "./storyboard";
+import { watchStanding, type Standing } from "../standing";
 
 /** The controls disappear when nothing has moved for so long. */
 const IDLE_AFTER = 2500;
@@ -15,7 +17,12 @@ export class Player {
   readonly video: HTMLVideoElement;
   readonly texts: Texts;
   readonly source: Source;
+  /** The pictures above the seek bar, once they are there. */
+  storyboard: Storyboard | undefined;
   private started = false;
+  private stopWatching: (() => void) | undefined;
+  /** Muted by us, as the browser lets nothing else begin by itself: nothing to remember. */
+  private quiet = false;
   private idle = 0;
   /** Where playing shall begin, when that was chosen before the first play. */
   private pendingSeek: number | undefined;
@@ -40,14 +47,34 @@ export class Player {
     root.addEventListener("pointerenter", () => Source.warm(), { once: true });
     root.addEventListener("focusin", () => Source.warm(), { once: true });
     if (root.dataset.autoplay) {
-      this.video.muted = true;
+      this.quiet = this.video.muted = true;
       void this.play();
     }
   }
 
-  /** Seconds; from the server's knowledge until the medium has told. */
+  /** Seconds; from the server's knowledge until the medium has told, and while more is being added to it. */
   get duration(): number {
-    return Number.isFinite(this.video.duration) ? this.video.duration : Number(this.root.dataset.duration);
+    const told = Number.isFinite(this.video.duration) ? this.video.duration : 0;
+    const known = this.source.playable?.duration || Number(this.root.dataset.duration);
+    return told && !this.source.growing ? told : Math.max(told, known);
+  }
+
+  /** Seconds from the start that are there to be played; the whole duration unless more is being added. */
+  get available(): number {
+    const { seekable } = this.video;
+    return this.source.growing && seekable.length ? seekable.end(seekable.length - 1) : this.duration;
+  }
+
+  /** Play without having been asked to: aloud where the browser lets it, else muted; never behind people's backs. */
+  async playByItself(): Promise<void> {
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", () => void this.playByItself(), { once: true });
+      return;
+    }
+    await this.play();
+    if (!this.started || !this.video.paused) return;
+    this.quiet = this.video.muted = true;
+    await this.play();
   }
 
   toggle(): void {
@@ -63,13 +90,16 @@ export class Player {
       await this.source.load(recall().quality, this.pendingSeek ?? 0);
       if (!this.started) return; // it failed, and has said so
       this.pendingSeek = undefined;
+      this.follow();
+    } else {
+      await this.source.renew();
     }
     // Refused where the browser allows no playing without a gesture: the big button stays.
     await this.video.play().catch(() => this.showState());
   }
 
   seek(to: number): void {
-    const position = Math.min(Math.max(0, to), Math.max(0, this.duration - 0.1));
+    const position = Math.min(Math.max(0, to), Math.max(0, (this.started ? this.available : this.duration) - 0.1));
     if (this.started) this.video.currentTime = position;
     else this.pendingSeek = position;
     this.root.dispatchEvent(new CustomEvent("player-seek", { detail: position }));
@@ -108,6 +138,33 @@ export class Player {
     }, IDLE_AFTER);
   }
 
+  /** Follow what becomes of the work while it plays: rungs and pictures that are still being made. */
+  private follow(): void {
+    const { playable } = this.source;
+    void this.showStoryboard(playable?.storyboard ?? undefined);
+    this.stopWatching?.();
+    if (playable?.settled !== false) return;
+    const page = this.root.dataset.play!.replace(/\/play$/, "");
+    this.stopWatching = watchStanding(page, (standing: Standing) => {
+      if (standing.stage !== "published") return; // whoever plays it is told by the next segment
+      this.source.offer(standing.mark ?? "");
+      if (standing.storyboard && !this.storyboard) void this.askForStoryboard();
+    });
+  }
+
+  private async askForStoryboard(): Promise<void> {
+    try {
+      const answer = await fetch(this.root.dataset.play!, { cache: "no-store" });
+      await this.showStoryboard(((await answer.json()) as { storyboard?: string }).storyboard);
+    } catch {
+      // Then without pictures.
+    }
+  }
+
+  private async showStoryboard(address: string | undefined): Promise<void> {
+    if (address && !this.storyboard) this.storyboard = await Storyboard.load(address);
+  }
+
   private bindMedia(): void {
     const { video, root } = this;
     const kept = recall();
@@ -125,7 +182,8 @@ export class Player {
       video.addEventListener(event, () => root.classList.remove("is-busy"));
     }
     video.addEventListener("volumechange", () => {
-      if (!root.dataset.autoplay) remember({ volume: video.volume, muted: video.muted });
+      this.quiet &&= video.muted;
+      if (!this.quiet) remember({ volume: video.volume, muted: video.muted });
     });
     // A picture that can't be had is no reason for a broken-image sign.
     root.querySelector("[data-poster]")?.addEventListener("error", (event) => (event.target as Element).remove());
@@ -185,6 +243,11 @@ export class Player {
   }
 }
 
-export function mountPlayers(): void {
-  for (const root of document.querySelectorAll<HTMLElement>("[data-player]")) new Player(root);
+/** Give every player of the page its life; `playing`: the work was waited for here, and plays by itself. */
+export function mountPlayers(playing: boolean): void {
+  for (const root of document.querySelectorAll<HTMLElement>("[data-player]")) {
+    const player = new Player(root);
+    const alone = document.body.classList.contains("page-embed"); // there the site around it decides
+    if (playing && !alone) void player.playByItself();
+  }
 }
