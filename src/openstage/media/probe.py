@@ -54,6 +54,10 @@ class StreamReport(msgspec.Struct, kw_only=True):
     channels: int = 0
     sample_rate: int = 0
     bit_rate: int = 0
+    bits: float = 0.0
+    level: int = 0
+    keyframe_seconds: float = 0.0
+    quirks: list[str] = []
 
     @property
     def span(self) -> float:
@@ -253,6 +257,10 @@ def _video(stream: StreamReport, report: Report) -> VideoStream:
         color_primaries=PRIMARIES.get(stream.color_primaries, ""),
         color_transfer=TRANSFERS.get(stream.color_transfer, ""),
         interlaced=stream.interlaced,
+        level=stream.level,
+        bit_rate=round(stream.bits),
+        keyframe_seconds=round(stream.keyframe_seconds, 3),
+        quirks=tuple(quirk[:32] for quirk in stream.quirks[:16]),
         start=round(max(0.0, (stream.first or 0.0) - report.start), 6) if stream.first is not None else 0.0,
         duration=round(stream.span, 6),
     )

@@ -31,6 +31,7 @@ FULL = (b"No space left on device", b"Disk quota exceeded")
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP}
 
 OnLine = Callable[[str], None]
+OnStart = Callable[[asyncio.subprocess.Process], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Limits:
     """What one run of a tool may use.
 
     Attributes:
-        seconds: wall clock.
+        seconds: wall clock; None: the caller keeps it.
         cpu_seconds: of all its threads together.
         memory: bytes of private writable memory.
         file_size: bytes of the largest file it may write.
@@ -48,7 +49,7 @@ class Limits:
 
     """
 
-    seconds: float
+    seconds: float | None
     cpu_seconds: int
     memory: int = 4 * GIB
     file_size: int = 64 * GIB
@@ -94,6 +95,8 @@ async def run(
     writable: Path | None = None,
     libraries: Sequence[Path] = (),
     on_line: OnLine | None = None,
+    stdin: int | None = None,
+    on_start: OnStart | None = None,
 ) -> Finished:
     """Run a tool in the sandbox until it ends.
 
@@ -104,6 +107,8 @@ async def run(
         writable: the only folder it can write to, which it works in; None: none.
         libraries: folders beside the system's ones from which it may load code.
         on_line: called with each line of stdout, which then isn't collected.
+        stdin: descriptor that it reads from; closed here once it has been handed over, or could not be.
+        on_start: called with the process once it runs; it may be stopped and continued, but is ended here.
 
     Returns:
         How it ended; a non-zero exit status is no error here.
@@ -118,10 +123,16 @@ async def run(
     """
     confinement()
     started = time.monotonic()
-    process = await _spawn(_command(argv, limits, readable, writable, libraries))
+    try:
+        process = await _spawn(_command(argv, limits, readable, writable, libraries), stdin)
+    finally:
+        if stdin is not None:
+            os.close(stdin)
     said = _Said()
     try:
         async with asyncio.timeout(limits.seconds):
+            if on_start:
+                on_start(process)
             stdout = await _follow(process, said, limits.output, on_line)
     except TimeoutError as error:
         raise TookTooLong(f"Working on the file took longer than {limits.seconds:.0f} s and was given up.") from error
@@ -155,12 +166,12 @@ def _command(
     return [sys.executable, "-I", "-S", jail.__file__, json.dumps(spec), "--", *argv]
 
 
-async def _spawn(command: list[str]) -> asyncio.subprocess.Process:
+async def _spawn(command: list[str], stdin: int | None) -> asyncio.subprocess.Process:
     """Start the process; cancelled in the middle of it, end what has been started."""
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={},

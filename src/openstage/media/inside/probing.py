@@ -8,6 +8,7 @@ import av
 from av.stream import Disposition
 
 from .opening import BROKEN, first_frame, open_file
+from .packets import Packets
 
 SAMPLE = 3000  # packets of the picture from whose time stamps the frame rate is told
 TAIL_SECONDS = 20
@@ -73,12 +74,14 @@ def outside(path: str) -> dict[str, Any]:
 class Track:
     """Time stamps of one stream as they come by, in seconds."""
 
-    def __init__(self, jumpy: bool) -> None:
+    def __init__(self, jumpy: bool, looked_into: Packets | None = None) -> None:
         self.jumpy = jumpy
+        self.looked_into = looked_into
         self.shift = 0.0
         self.decoded: float | None = None
         self.first: float | None = None
         self.end: float | None = None
+        self.unshifted_end: float | None = None
         self.packets = 0
         self.stamps: list[float] = []
 
@@ -96,6 +99,7 @@ class Track:
         if self.first is None or seconds < self.first:
             self.first = seconds
         end = seconds + float((packet.duration or 0) * packet.time_base)
+        self.unshifted_end = max(self.unshifted_end or end, end - self.shift)
         if self.end is None or end > self.end:
             self.end = end
         if len(self.stamps) < SAMPLE:
@@ -111,10 +115,13 @@ class Track:
 def scan(container: Any, streams: list[Any], enough: float) -> tuple[dict[int, Track], bool]:
     """Read packets until the end or until `enough` bytes; what came by for each stream, whether the end was reached."""
     jumpy = container.format.name in {"mpegts", "mpeg"}
-    tracks = {stream.index: Track(jumpy) for stream in streams}
+    tracks = {stream.index: Track(jumpy, Packets(stream) if stream.type == "video" else None) for stream in streams}
     read = 0
     try:
         for packet in container.demux(streams):
+            looked_into = tracks[packet.stream_index].looked_into
+            if looked_into and packet.size:
+                looked_into.add(packet)
             if packet.is_discard:
                 continue
             tracks[packet.stream_index].add(packet)
@@ -169,8 +176,8 @@ def text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def describe_video(stream: Any, order: dict[str, Any], track: Track) -> dict[str, Any]:
-    """Facts of a moving picture."""
+def describe_video(stream: Any, order: dict[str, Any], track: Track, ended: bool) -> dict[str, Any]:
+    """Facts of a moving picture. `ended`: all of its packets have been seen."""
     context = stream.codec_context
     facts: dict[str, Any] = {
         "width": context.width or 0,
@@ -181,6 +188,8 @@ def describe_video(stream: Any, order: dict[str, Any], track: Track) -> dict[str
         "average_rate": float(stream.average_rate or 0),
         "stamps": track.stamps,
     }
+    if track.looked_into is not None:
+        facts |= track.looked_into.facts(track, ended)
     if not 0 < facts["width"] * facts["height"] <= order["max_pixels"]:
         return facts
     frame = first_frame(order, stream.index)
@@ -206,7 +215,7 @@ def ratio(value: Any) -> list[int]:
     return [value.numerator, value.denominator] if value else [1, 1]
 
 
-def describe(stream: Any, order: dict[str, Any], track: Track, size: int) -> dict[str, Any]:
+def describe(stream: Any, order: dict[str, Any], track: Track, size: int, ended: bool) -> dict[str, Any]:
     """Facts of one stream."""
     context = stream.codec_context
     facts: dict[str, Any] = {
@@ -224,7 +233,7 @@ def describe(stream: Any, order: dict[str, Any], track: Track, size: int) -> dic
         "missing_from": missing_samples(stream, size) if order["indexed"] else None,
     }
     if stream.type == "video" and context is not None:
-        facts |= describe_video(stream, order, track)
+        facts |= describe_video(stream, order, track, ended)
     if stream.type == "audio" and context is not None:
         facts |= {
             "channels": context.channels or 0,
@@ -260,5 +269,5 @@ def result(order: dict[str, Any]) -> dict[str, Any]:
     facts["read_to_end"] = ended
     if not ended:
         scan_tail(container, playable, tracks)
-    facts["streams"] = [describe(stream, order, tracks[stream.index], size) for stream in playable]
+    facts["streams"] = [describe(stream, order, tracks[stream.index], size, ended) for stream in playable]
     return facts
