@@ -1,20 +1,36 @@
 """The ladder in chunks: each is decoded once for all rungs, alone, and joins its neighbours to the frame."""
 
-from collections.abc import Callable
+import asyncio
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
-from openstage.media.commands import Mp4
+from openstage.media import commands
+from openstage.media.boxes import read_tracks
+from openstage.media.commands import Mp4, Source, Window
 from openstage.media.complexity import Complexity
+from openstage.media.encoding import encode, require_room
 from openstage.media.first import FirstPlan
-from openstage.media.ladder import Rung
+from openstage.media.fragments import REORDERED, TIMESCALE, Piece, digest, fragments, init_section, read_piece
+from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder
 from openstage.media.models import MediaInfo, Segment
+from openstage.media.progress import MICROSECONDS, OnProgress, Percent
+from openstage.media.renditions import plan_mp4s
+from openstage.media.seeking import first_moment, seek_before
+from openstage.media.timing import exact_rate
+from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
 EncoderName = Literal["software", "nvenc", "vaapi", "qsv"]
-OnProgress = Callable[[float], None]
+
+WHOLE = "whole.mp4"  # what ffmpeg writes of a rung before it is taken apart
+BEHIND = "behind.txt"
+LONGEST_LAST_FRAME = 10  # seconds
 
 
 class LadderPlan(Struct, frozen=True, kw_only=True):
@@ -49,6 +65,7 @@ class ChunkRung(Struct, frozen=True, kw_only=True):
         codecs: RFC 6381.
         width: pixels; likewise height.
         frames: number of pictures.
+        until_us: when the frame behind the last one is shown, microseconds on the medium's time line.
         segments: numbered from 0 within the chunk, times on the medium's time line; a `path` is only passed on by
             `join_renditions`, so a key of the object store may stand in its place.
 
@@ -62,6 +79,7 @@ class ChunkRung(Struct, frozen=True, kw_only=True):
     width: int
     height: int
     frames: int
+    until_us: int
     segments: tuple[Segment, ...]
 
 
@@ -91,7 +109,36 @@ def plan_ladder(info: MediaInfo, first: FirstPlan, settings: Settings, complexit
         complexity: from `sample()`; None: nothing is known of the content.
 
     """
-    raise NotImplementedError
+    video = info.main_video
+    if video is None:
+        return LadderPlan()
+    source = Source.of(Path("/"), info)
+    rungs = ladder(video)
+    made = {first.video.quality} if first.video else set()
+    return LadderPlan(
+        rungs=tuple(rung for rung in rungs if rung.quality not in made),
+        mp4s=tuple(plan_mp4s(source, rungs)),
+        chunks=cut(source.end, rungs[-1], settings.chunk_seconds),
+    )
+
+
+def cut(end: float, rung: Rung, length: float) -> tuple[tuple[int, int], ...]:
+    """Chunks of about `length` seconds, all alike, that begin where the rungs have keyframes.
+
+    Args:
+        end: of the medium, in seconds.
+        rung: any of the ladder; all have their keyframes at the same moments.
+        length: in seconds.
+
+    """
+    cell = (
+        rung.keyframe_every / rung.frame_rate if rung.keyframe_every and rung.frame_rate else Fraction(KEYFRAME_SECONDS)
+    )
+    number = max(1, round(end / length))
+    cells = max(1, math.ceil(end / cell / number))
+    starts = [index * cells * cell for index in range(number) if index == 0 or index * cells * cell < end]
+    edges = [round(start * MICROSECONDS) for start in starts] + [max(1, round(end * MICROSECONDS))]
+    return tuple(pairwise(edges))
 
 
 async def make_chunk(  # noqa: PLR0917 - what, of it, where, how
@@ -124,4 +171,173 @@ async def make_chunk(  # noqa: PLR0917 - what, of it, where, how
         ToolMissing: there is no ffmpeg here.
 
     """
-    raise NotImplementedError
+    await asyncio.to_thread(require_room, folder, settings)
+    work = await _prepare(Source.of(source, info), plan, number, settings)
+    await asyncio.to_thread(_make_folders, work, folder)
+    start, end = work.window.start, work.window.end or work.source.end
+    percent = Percent(end - start, on_progress, start)
+    decoded = start - (work.window.seek or 0.0)
+    arguments = chunk_arguments(work, settings)
+    await encode(arguments, work.source.path, folder, seconds=end - start, decoded=decoded, percent=percent)
+    chunk = await asyncio.to_thread(_collect, work, folder)
+    percent.report(100)
+    return chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One chunk to be made."""
+
+    source: Source
+    plan: LadderPlan
+    number: int
+    window: Window
+
+    @property
+    def sizes(self) -> tuple[Rung, ...]:
+        """The rungs whose frames are needed, from the smallest on."""
+        needed = {rung.quality: rung for rung in self.plan.rungs}
+        needed |= {mp4.rung.quality: mp4.rung for mp4 in self.plan.mp4s if mp4.rung}
+        return tuple(sorted(needed.values(), key=lambda rung: rung.short_side))
+
+    @property
+    def looks_behind(self) -> bool:
+        """Whether it takes a look at the frame behind the chunk, to know how long the last one is shown."""
+        return self.window.end is not None and self.sizes[-1].rate is None
+
+
+async def _prepare(source: Source, plan: LadderPlan, number: int, settings: Settings) -> Work:
+    """Find out where decoding has to begin."""
+    start, end = (edge / MICROSECONDS for edge in plan.chunks[number])
+    last = number == len(plan.chunks) - 1
+    seek = await seek_before(source.path, source.info, start, settings) if plan.seek and number else None
+    return Work(source, plan, number, Window(start, None if last else end, seek))
+
+
+def _make_folders(work: Work, folder: Path) -> None:
+    for rung in work.plan.rungs:
+        (folder / "hls" / rung.quality).mkdir(parents=True)
+    (folder / "mp4").mkdir()
+
+
+def chunk_arguments(work: Work, settings: Settings) -> list[str]:
+    """The ffmpeg command that makes a chunk."""
+    threads = thread_count(settings)
+    source, window = work.source, work.window
+    uses: dict[str, list[str]] = {rung.quality: [] for rung in work.sizes}
+    outputs: list[str] = []
+    for rung in work.plan.rungs:
+        pad = f"hls{rung.quality}"
+        uses[rung.quality].append(pad)
+        encoder = commands.video_encoder(rung, threads=threads)
+        outputs += ["-map", f"[{pad}]", *encoder, *commands.piece_output(f"hls/{rung.quality}/{WHOLE}")]
+    seconds = min(end - start for start, end in work.plan.chunks) / MICROSECONDS  # the same limits for all chunks
+    for mp4 in work.plan.mp4s:
+        if mp4.rung is None:
+            continue
+        pad = f"mp4{mp4.quality}"
+        uses[mp4.rung.quality].append(pad)
+        encoder = commands.video_encoder(mp4.rung, rate=mp4.video_rate, seconds=seconds, threads=threads)
+        outputs += ["-map", f"[{pad}]", *encoder, *commands.piece_output(f"mp4/{mp4.quality}-{WHOLE}")]
+    after = "after" if work.looks_behind else None
+    if after:
+        outputs += ["-map", f"[{after}]", *commands.first_stamp(BEHIND)]
+    return [
+        *commands.base_arguments(find_ffmpeg(settings), threads),
+        *commands.input_arguments(source.path, source.info.container, threads, seek=window.seek, keep_times=True),
+        *("-filter_complex", ";".join(commands.picture_graph(source, work.sizes, uses, window, after))),
+        *outputs,
+    ]
+
+
+def _collect(work: Work, folder: Path) -> Chunk:
+    """Turn what ffmpeg wrote into segments and parts."""
+    behind = _behind(folder / BEHIND)
+    rungs = []
+    for rung in work.plan.rungs:
+        piece = read_piece(folder / "hls" / rung.quality / WHOLE)
+        if piece:
+            rungs.append(_rung(work, rung, piece, behind))
+        (folder / "hls" / rung.quality / WHOLE).unlink(missing_ok=True)
+    parts = []
+    for mp4 in work.plan.mp4s:
+        whole = folder / "mp4" / f"{mp4.quality}-{WHOLE}"
+        piece = read_piece(whole)
+        if piece and mp4.rung:
+            delay, until = delay_of(work.source, mp4.rung), _until(work, mp4.rung, piece, behind)
+            path = folder / "mp4" / f"{mp4.quality}.mp4"
+            with path.open("wb") as file:
+                file.write(init_section(piece, delay))
+                file.writelines(fragments(piece, work.number, delay, until))
+            parts.append(ChunkPart(quality=mp4.quality, path=str(path), byte_size=path.stat().st_size))
+        whole.unlink(missing_ok=True)
+    (folder / BEHIND).unlink(missing_ok=True)
+    return Chunk(number=work.number, rungs=tuple(rungs), parts=tuple(parts))
+
+
+def _behind(path: Path) -> int | None:
+    """When the first frame behind the chunk is shown, in units of our clock; None: there is none, or nobody looked."""
+    moment = first_moment(path.read_text("ascii", "replace")) if path.exists() else None
+    return None if moment is None else round(moment * TIMESCALE)
+
+
+def _rung(work: Work, rung: Rung, piece: Piece, behind: int | None) -> ChunkRung:
+    """Write a rung's segments and describe them."""
+    folder, delay = piece.path.parent, delay_of(work.source, rung)
+    init, init_path = init_section(piece, delay), folder / "init.mp4"
+    init_path.write_bytes(init)
+    track = read_tracks(init_path)[0]
+    until = _until(work, rung, piece, behind)
+    edges = [_microseconds(moment) for moment in [*(group.first for group in piece.groups), until]]
+    segments = []
+    for number, content in enumerate(fragments(piece, work.number, delay, until)):
+        path = folder / f"{work.number:05}-{number:05}.m4s"
+        path.write_bytes(content)
+        lasts = max(1, edges[number + 1] - edges[number])
+        segments.append(
+            Segment(number=number, path=str(path), start_us=edges[number], duration_us=lasts, byte_size=len(content))
+        )
+    return ChunkRung(
+        quality=rung.quality,
+        init_path=str(init_path),
+        init_size=len(init),
+        init_digest=digest(init),
+        codecs=track.codec,
+        width=track.width,
+        height=track.height,
+        frames=piece.frames,
+        until_us=edges[-1],
+        segments=tuple(segments),
+    )
+
+
+def _microseconds(moment: int) -> int:
+    return round(moment * MICROSECONDS / TIMESCALE)
+
+
+def frame_ticks(source: Source, rung: Rung) -> Fraction:
+    """How long a frame of a rung is shown at the usual pace, in units of our clock."""
+    assert source.video is not None
+    return TIMESCALE / (rung.frame_rate or exact_rate(source.video.nominal_frame_rate or 25.0))
+
+
+def delay_of(source: Source, rung: Rung) -> int:
+    """By how much later than shown a rung's fragments have every frame: the same in all chunks."""
+    return REORDERED * round(frame_ticks(source, rung))
+
+
+def _until(work: Work, rung: Rung, piece: Piece, behind: int | None) -> int:
+    """When the frame behind the last one of a chunk is shown, in units of our clock."""
+    usual, last = frame_ticks(work.source, rung), piece.last.shown
+    if rung.rate is not None:
+        return round((round(last / usual) + 1) * usual)
+    if behind is not None:
+        return max(behind, last + 1)
+    video = work.source.video
+    assert video is not None
+    until = last + round(usual)
+    if video.variable_frame_rate:
+        # The last picture stands until the source ends.
+        end = round((video.start + video.duration) * TIMESCALE)
+        until = max(until, min(end, last + LONGEST_LAST_FRAME * TIMESCALE))
+    return until

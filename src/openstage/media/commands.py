@@ -21,12 +21,17 @@ SOUND_RATE = 128_000  # bits per second of HLS sound
 MP4_LIMIT = {"1": 200_000, "2": 400_000}
 MP4_SOUND = {"1": (40_000, 1), "2": (72_000, 2)}
 MP4_SOUND_ALONE = {"1": (96_000, 2), "2": (192_000, 2)}
-# A keyframe at the first frame of each stretch of four seconds, counted from 0 whatever gaps there are; the clocks of
-# containers may be a few milliseconds off.
+# The clocks of containers may be a few milliseconds off: a frame so much too early belongs to the stretch that begins.
+# The value lies between the ticks of the clocks in use, so that no frame stands on the line.
+CLOCK_SLACK = 0.00471
+# A keyframe at the first frame of each stretch of four seconds, counted from 0 whatever gaps there are.
 NEW_CELL = (
-    f"isnan(prev_forced_t)+gt(floor((t+0.005)/{KEYFRAME_SECONDS}),floor((prev_forced_t+0.005)/{KEYFRAME_SECONDS}))"
+    f"isnan(prev_forced_t)+gt(floor((t+{CLOCK_SLACK})/{KEYFRAME_SECONDS})"
+    f",floor((prev_forced_t+{CLOCK_SLACK})/{KEYFRAME_SECONDS}))"
 )
 LONG_GOP = 100_000  # frames; keyframes come where we force them and nowhere else
+SLOWEST_PACE = 5  # frames per second; a slower picture is repeated
+AROUND = 4  # frames on either side of a chunk that the deinterlacer sees
 PAD_SECONDS = 0.2  # a stream that ends so much earlier than the other is filled up
 
 COLOR_MATRICES = {
@@ -44,6 +49,43 @@ HD_HEIGHT = 720  # an untagged picture at least so high is BT.709, a smaller one
 # Fragments carry the file's own clock. The edit list takes back the delay of reordered frames and nothing else; without
 # one (negative composition offsets) ffmpeg as a player is two frames late.
 SEGMENT_OPTIONS = "movflags=+frag_discont+skip_trailer:avoid_negative_ts=disabled"
+
+
+# One file of fragments, one for each keyframe, times on the file's own clock whichever frame is the first.
+PIECE_FLAGS = "+frag_keyframe+empty_moov+delay_moov+default_base_moof+frag_discont+skip_trailer"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The stretch of a source that is made: seconds on the medium's time line.
+
+    Attributes:
+        start: of the first frame, at the earliest.
+        end: before which the last frame begins; None: to the end of the source.
+        seek: moment before `start` from which the file is decoded; None: from its beginning.
+
+    """
+
+    start: float
+    end: float | None
+    seek: float | None
+
+    def trim(self, rate: Fraction | None, around: int = 0) -> list[str]:
+        """The filter that lets nothing through but the frames of the stretch, and `around` more on either side.
+
+        Between two frames of a regular pace, the line lies in the middle; else just before the moment.
+        """
+        parts = []
+        for name, moment, more in (("start", self.start, -around), ("end", self.end, around)):
+            if moment is None or (name == "start" and moment + more <= 0):
+                continue
+            if rate is None:
+                line = moment - CLOCK_SLACK + more / SLOWEST_PACE
+            else:
+                line = float((round(moment * rate) + more - Fraction(1, 2)) / rate)
+            if line > 0:
+                parts.append(f"{name}={line:.6f}")
+        return [f"trim={':'.join(parts)}"] if parts else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +125,9 @@ def base_arguments(ffmpeg: Path, threads: int) -> list[str]:
     return arguments + (["-filter_complex_threads", str(threads)] if threads else [])
 
 
-def input_arguments(source: Path, container: str, threads: int = 0, *, seek: float | None = None) -> list[str]:
+def input_arguments(
+    source: Path, container: str, threads: int = 0, *, seek: float | None = None, keep_times: bool = False
+) -> list[str]:
     """The input: this format and this file, no other format, file or host.
 
     Args:
@@ -91,11 +135,14 @@ def input_arguments(source: Path, container: str, threads: int = 0, *, seek: flo
         container: ffmpeg's name of the format the probe found.
         threads: of each decoder, 0 for one per core.
         seek: seconds after the beginning at which to start.
+        keep_times: times stay those of the medium's time line; begin at the keyframe before `seek`. Else the time
+            line begins at `seek`.
 
     """
     arguments = ["-protocol_whitelist", "file", "-format_whitelist", container, "-f", container]
     arguments += ["-threads", str(threads)] if threads else []
     arguments += ["-ss", f"{seek:.6f}"] if seek is not None else []
+    arguments += ["-noaccurate_seek", "-copyts", "-start_at_zero"] if keep_times and seek is not None else []
     return [*arguments, "-i", f"file:{source}"]
 
 
@@ -107,12 +154,16 @@ def colour_matrix(video: VideoStream) -> str:
 
 def first_scale(video: VideoStream, width: int, height: int) -> list[str]:
     """Filters from the decoder's frames to BT.709 8-bit frames of a size; rotation has been applied before them."""
-    filters = ["bwdif=mode=send_frame:deint=interlaced"] if video.interlaced else []
+    return [*whole_frames(video), *scale(video, width, height)]
+
+
+def scale(video: VideoStream, width: int, height: int) -> list[str]:
+    """Filters from frames of one moment to BT.709 8-bit frames of a size."""
     if video.hdr:
         matrix = video.color_matrix or "bt2020nc"
         primaries = video.color_primaries or "bt2020"
         known = f"tin={video.color_transfer}:min={matrix}:pin={primaries}:rin={video.color_range or 'tv'}"
-        filters += [
+        filters = [
             f"zscale=w={width}:h={height}:f=bicubic:{known}:t=linear:npl=100",
             "format=gbrpf32le",
             "zscale=p=bt709",
@@ -121,19 +172,30 @@ def first_scale(video: VideoStream, width: int, height: int) -> list[str]:
         ]
     else:
         matrices = f"in_color_matrix={colour_matrix(video)}:out_color_matrix=bt709:out_range=tv"
-        filters += [f"scale={width}:{height}:flags=bicubic:{matrices}"]
+        filters = [f"scale={width}:{height}:flags=bicubic:{matrices}"]
     return [*filters, "format=yuv420p", "setsar=1", TAGS]
 
 
-def timing_filters(source: Source, rate: Fraction | None) -> list[str]:
+def timing_filters(source: Source, rate: Fraction | None, window: Window | None = None) -> list[str]:
     """Filters that give the picture its pace, and keep it up until the sound ends."""
     video = source.video
     assert video is not None
-    filters = [f"fps=fps={rate}:start_time=0"] if rate is not None else []
+    filters = []
+    if rate is not None:
+        # Frames that are decoded from a keyframe on lie on the same grid, which needn't be filled up from 0.
+        filters.append(f"fps=fps={rate}" + ("" if window and window.seek is not None else ":start_time=0"))
     missing = source.end - (video.start + video.duration)
     if missing > max(PAD_SECONDS, 2 / max(video.nominal_frame_rate, 1)):
         filters.append(f"tpad=stop_mode=clone:stop_duration={missing:.3f}")
     return filters
+
+
+def whole_frames(video: VideoStream, rate: Fraction | None = None, window: Window | None = None) -> list[str]:
+    """Filters that leave the frames of a window, each of one moment: interlaced ones are filled up."""
+    if not video.interlaced:
+        return window.trim(rate) if window else []
+    deinterlace = "bwdif=mode=send_frame:deint=interlaced"  # looks at the frames before and after
+    return [*window.trim(rate, AROUND), deinterlace, *window.trim(rate)] if window else [deinterlace]
 
 
 def parents(rungs: Sequence[Rung]) -> dict[str, str | None]:
@@ -150,13 +212,21 @@ def parents(rungs: Sequence[Rung]) -> dict[str, str | None]:
     return chosen
 
 
-def picture_graph(source: Source, rungs: Sequence[Rung], uses: dict[str, list[str]]) -> list[str]:
+def picture_graph(
+    source: Source,
+    rungs: Sequence[Rung],
+    uses: dict[str, list[str]],
+    window: Window | None = None,
+    after: str | None = None,
+) -> list[str]:
     """Filter chains from the source's picture to the named ends.
 
     Args:
         source: what is decoded.
         rungs: from the lowest to the highest.
         uses: for each rung's quality the names of the pads that take its frames.
+        window: the stretch that is made; None: all.
+        after: name of a pad that gives the frames behind the window, very small.
 
     """
     video = source.video
@@ -167,21 +237,34 @@ def picture_graph(source: Source, rungs: Sequence[Rung], uses: dict[str, list[st
     for rung in reversed(rungs):
         parent = parent_of[rung.quality]
         if parent is None:
-            filters = [*timing_filters(source, rung.frame_rate), *first_scale(video, rung.width, rung.height)]
-            head = f"[0:{video.index}]{','.join(filters)}"
+            timing = timing_filters(source, rung.frame_rate, window)
+            filters = [
+                *whole_frames(video, rung.frame_rate, window),
+                *scale(video, rung.width, rung.height),
+            ]
+            begin = f"[0:{video.index}]"
+            if after and window and window.end is not None:
+                behind = Window(window.end, None, None).trim(rung.frame_rate)
+                chains.append(f"{begin}{','.join([*timing, 'split=2'])}[before][behind]")
+                chains.append(f"[behind]{','.join([*behind, 'scale=16:16'])}[{after}]")
+                begin, timing = "[before]", []
+            head = begin + ",".join([*timing, *filters])
         else:
-            thinned = thinning(by_quality[parent].frame_rate, rung.frame_rate)
+            thinned = thinning(by_quality[parent].frame_rate, rung.frame_rate, window)
             head = f"[to{rung.quality}]{thinned}scale={rung.width}:{rung.height}:flags=bicubic"
         children = [f"to{quality}" for quality, above in parent_of.items() if above == rung.quality]
         chains.append(_split(head, "split", [*children, *uses[rung.quality]]))
     return chains
 
 
-def thinning(rate: Fraction | None, slower: Fraction | None) -> str:
+def thinning(rate: Fraction | None, slower: Fraction | None, window: Window | None = None) -> str:
     """The filter, with a comma, that leaves every so many-th frame; nothing if the rates are the same."""
     if rate is None or slower is None or rate == slower:
         return ""
-    return f"fps=fps={slower}:start_time=0:round=up,"
+    if window is None:
+        return f"fps=fps={slower}:start_time=0:round=up,"
+    # The frames left over at the end count for a moment that belongs to the next chunk.
+    return ",".join([f"fps=fps={slower}:round=up", *window.trim(slower), ""])
 
 
 def _split(head: str, splitter: str, outputs: Sequence[str]) -> str:
@@ -226,6 +309,7 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
         # What the buffer holds at the beginning comes on top of the rate: half a second's bits.
         most = max(8_000, round(rate * seconds / (seconds + 0.5)))
         limits = ["-maxrate", str(most), "-bufsize", str(most), "-rc_init_occupancy", str(most // 2)]
+        limits += ["-level", rung.level]  # whatever the rate is: chunks with fewer bits fit the others
     level = ["-profile:v", "high" if rung.short_side >= 720 else "main"]
     return [
         *("-c:v", "libx264", "-preset", PRESET, *level, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),
@@ -269,6 +353,20 @@ def hls_sound(pad: str, audio: AudioStream, folder: str) -> list[str]:
     return ["-map", f"[{pad}]", *encoder, "-bsf:a", r"noise=drop=lt(pts\,0)", *hls_output(folder, KEYFRAME_SECONDS)]
 
 
+def piece_output(path: str) -> list[str]:
+    """The end of an output that `fragments.py` takes apart."""
+    return [
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-avoid_negative_ts", "disabled"),
+        *("-f", "mp4", "-write_btrt", "0", "-movflags", PIECE_FLAGS, path),
+    ]
+
+
+def first_stamp(path: str) -> list[str]:
+    """Output arguments for a listing of the first frame alone, with its time."""
+    stamps = ["-fps_mode", "passthrough", "-enc_time_base", "1:90000"]
+    return ["-frames:v", "1", "-c:v", "rawvideo", *stamps, "-f", "framecrc", path]
+
+
 def mp4_output(mp4: Mp4, path: str, seconds: float, video_pad: str | None, sound_pad: str | None) -> list[str]:
     """Output arguments of a file for plain download, its index in front."""
     arguments = []
@@ -276,4 +374,9 @@ def mp4_output(mp4: Mp4, path: str, seconds: float, video_pad: str | None, sound
         arguments += ["-map", f"[{video_pad}]", *video_encoder(mp4.rung, rate=mp4.video_rate, seconds=seconds)]
     if sound_pad:
         arguments += ["-map", f"[{sound_pad}]", *sound_encoder(mp4.sound_rate, mp4.channels)]
-    return [*arguments, "-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart", "-f", "mp4", path]
+    return [*arguments, *mp4_end(path)]
+
+
+def mp4_end(path: str) -> list[str]:
+    """The end of an MP4 output: its index in front, nothing of the source's titles and places."""
+    return ["-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart", "-f", "mp4", path]

@@ -41,6 +41,17 @@ STEPS = (
     Step("4", 720, 2700, 23, FAST),
     Step("5", 1080, 5000, 23, FAST),
 )
+REFERENCES = 4  # pictures that a decoder keeps
+# Level, macroblocks per second, per picture and in the decoder's buffer, kb/s (ITU-T H.264, table A-1).
+LEVELS = (
+    *(("1", 1_485, 99, 396, 64), ("1.1", 3_000, 396, 900, 192), ("1.2", 6_000, 396, 2_376, 384)),
+    *(("1.3", 11_880, 396, 2_376, 768), ("2", 11_880, 396, 2_376, 2_000), ("2.1", 19_800, 792, 4_752, 4_000)),
+    *(("2.2", 20_250, 1_620, 8_100, 4_000), ("3", 40_500, 1_620, 8_100, 10_000)),
+    *(("3.1", 108_000, 3_600, 18_000, 14_000), ("3.2", 216_000, 5_120, 20_480, 20_000)),
+    *(("4", 245_760, 8_192, 32_768, 20_000), ("4.2", 522_240, 8_704, 34_816, 50_000)),
+    *(("5", 589_824, 22_080, 110_400, 135_000), ("5.1", 983_040, 36_864, 184_320, 240_000)),
+    ("5.2", 2_073_600, 36_864, 184_320, 240_000),
+)
 MP4_STEPS = (("1", 240), ("2", 360))  # quality and largest short side of the files for plain download
 
 
@@ -71,6 +82,17 @@ class Rung(Struct, frozen=True, kw_only=True):
     def frame_rate(self) -> Fraction | None:
         """`rate` as a number."""
         return Fraction(*self.rate) if self.rate else None
+
+    @property
+    def level(self) -> str:
+        """The lowest level of H.264 that takes the picture (ITU-T H.264, table A-1), such as `3.1`."""
+        blocks = math.ceil(self.width / 16) * math.ceil(self.height / 16)
+        pace = float(self.frame_rate or SLOW)
+        for level, per_second, per_frame, buffered, kilobits in LEVELS:
+            fits = blocks <= per_frame and blocks * pace <= per_second and REFERENCES * blocks <= buffered
+            if fits and self.max_rate <= kilobits * 1000:
+                return level
+        return LEVELS[-1][0]
 
     @property
     def short_side(self) -> int:

@@ -1,7 +1,6 @@
 """Making everything that players are given: one ffmpeg process, one decode, all rungs and files at once."""
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +8,32 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from openstage.media import commands
-from openstage.media.boxes import Fragment, TrackFacts, read_duration, read_fragment, read_tracks
+from openstage.media.boxes import Fragment, TrackFacts, read_fragment, read_tracks
 from openstage.media.commands import MP4_LIMIT, MP4_SOUND, MP4_SOUND_ALONE, Mp4, Source
-from openstage.media.errors import ScratchFull, Unplayable
-from openstage.media.ladder import KEYFRAME_SECONDS, MP4_STEPS, Rung, ladder
+from openstage.media.describe import describe_mp4, peak_bandwidth, rate_of
+from openstage.media.encoding import BASE_SECONDS, SLOWEST, encode, reason_of, require_room
+from openstage.media.errors import Unplayable
+from openstage.media.ladder import MP4_STEPS, Rung, ladder
 from openstage.media.models import MediaInfo, Rendition, Segment
 from openstage.media.progress import MICROSECONDS, OnProgress, Percent
-from openstage.media.sandbox import Limits, run
-from openstage.media.timing import exact_rate
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
-# Wall clock and processor seconds that a second of source may cost: far above what 4K at 60 frames needs on one core.
-SLOWEST, BASE_SECONDS = 120, 600
+__all__ = [
+    "BASE_SECONDS",
+    "LONGEST_LAST_FRAME",
+    "MICROSECONDS",
+    "SLOWEST",
+    "Plan",
+    "describe_mp4",
+    "encode_arguments",
+    "make_plan",
+    "make_renditions",
+    "peak_bandwidth",
+    "plan_mp4s",
+    "reason_of",
+]
+
 LONGEST_LAST_FRAME = 10  # seconds
 MP4_TRIES = 3  # with a lower bit rate each time, until the file is within its limit
 SMALLEST_MP4 = 4096  # bytes: of a few frames the index alone is more than the limit allows
@@ -77,10 +89,10 @@ def make_plan(source: Path, info: MediaInfo) -> Plan:
     """Decide what is made of a medium."""
     chosen = Source.of(source, info)
     rungs = ladder(chosen.video) if chosen.video else ()
-    return Plan(source=chosen, rungs=rungs, mp4s=tuple(_plan_mp4s(chosen, rungs)))
+    return Plan(source=chosen, rungs=rungs, mp4s=tuple(plan_mp4s(chosen, rungs)))
 
 
-def _plan_mp4s(source: Source, rungs: Sequence[Rung]) -> list[Mp4]:
+def plan_mp4s(source: Source, rungs: Sequence[Rung]) -> list[Mp4]:
     """The files for plain download: the picture of the largest rung that fits, bits for it that keep the limit."""
     mp4s = []
     for quality, largest in MP4_STEPS:
@@ -125,8 +137,7 @@ def encode_arguments(plan: Plan, settings: Settings) -> list[str]:
 
 def _prepare(plan: Plan, folder: Path, settings: Settings) -> None:
     """Make the folders the encoder writes to, if there is room."""
-    if shutil.disk_usage(folder).free < settings.min_free:
-        raise ScratchFull("There is no room on the disk for working on the file; it goes on when there is.")
+    require_room(folder, settings)
     for rung in plan.rungs:
         (folder / "hls" / rung.quality).mkdir(parents=True)
     if plan.source.audio:
@@ -136,20 +147,7 @@ def _prepare(plan: Plan, folder: Path, settings: Settings) -> None:
 
 async def _encode(arguments: list[str], plan: Plan, folder: Path, percent: Percent) -> None:
     """Run ffmpeg; Unplayable if it fails."""
-    seconds = BASE_SECONDS + SLOWEST * plan.source.end
-    limits = Limits(seconds=seconds, cpu_seconds=round(2 * seconds))
-    readable = [plan.source.path]
-    finished = await run(arguments, limits=limits, readable=readable, writable=folder, on_line=percent.line)
-    if finished.status:
-        raise Unplayable(reason_of(finished.stderr))
-
-
-def reason_of(stderr: str) -> str:
-    """What ffmpeg's last words mean, for a person."""
-    if "Cannot allocate memory" in stderr:
-        return "The file asks for more memory than is allowed."
-    last = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
-    return f"The file can't be decoded: it is damaged or encrypted ({last[-160:]})."
+    await encode(arguments, plan.source.path, folder, seconds=plan.source.end, percent=percent)
 
 
 def _collect(plan: Plan, folder: Path) -> list[Rendition]:
@@ -183,7 +181,7 @@ def _hls(plan: Plan, folder: Path, quality: str) -> Rendition:
         segments=segments,
         width=track.width or None,
         height=track.height or None,
-        frame_rate=_rate(frames, seconds) if track.width else None,
+        frame_rate=rate_of(frames, seconds) if track.width else None,
         codecs=track.codec,
         bandwidth=max(average, peak_bandwidth(segments)),
         average_bandwidth=average,
@@ -219,33 +217,12 @@ def _segments(paths: Sequence[Path], edges: Sequence[int]) -> tuple[Segment, ...
     )
 
 
-def _rate(frames: int, seconds: float) -> float:
-    """Frames per second to three decimals, as playlists have it."""
-    return round(float(exact_rate(frames / max(seconds, 0.001))), 3)
-
-
 def _only_track(path: Path) -> TrackFacts:
     """The one track of an initialisation section."""
     tracks = read_tracks(path)
     if len(tracks) != 1:
         raise Unplayable("Converting the file gave something that can't be played.")
     return tracks[0]
-
-
-def peak_bandwidth(segments: Sequence[Segment]) -> int:
-    """Largest bit rate of any run of segments that lasts 0.5 to 1.5 target durations (RFC 8216, 4.3.4.2)."""
-    target = max(KEYFRAME_SECONDS, *(segment.duration_us / MICROSECONDS for segment in segments))
-    peak = 0.0
-    for first in range(len(segments)):
-        size, seconds = 0, 0.0
-        for segment in segments[first:]:
-            size += segment.byte_size
-            seconds += segment.duration_us / MICROSECONDS
-            if seconds > 1.5 * target:
-                break
-            if seconds >= 0.5 * target:
-                peak = max(peak, size * 8 / seconds)
-    return round(peak)
 
 
 async def _within_limit(plan: Plan, mp4: Mp4, folder: Path, settings: Settings) -> Rendition:
@@ -274,32 +251,3 @@ def _mp4_arguments(plan: Plan, settings: Settings) -> list[str]:
         *("-filter_complex", ";".join(graph)),
         *commands.mp4_output(mp4, f"mp4/{mp4.quality}.mp4", source.end, "v", "s" if source.audio else None),
     ]
-
-
-def describe_mp4(path: Path, quality: str) -> Rendition:
-    """Describe an MP4 file by its index.
-
-    Raises:
-        Unplayable: there is no such file, or it isn't one.
-
-    """
-    if not path.exists():
-        raise Unplayable("The file can't be decoded: nothing comes out of it.")
-    tracks = read_tracks(path)
-    seconds = read_duration(path)
-    picture = next((track for track in tracks if track.width), None)
-    size = path.stat().st_size
-    average = round(size * 8 / max(seconds, 0.001))
-    return Rendition(
-        kind="mp4",
-        quality=quality,
-        path=str(path),
-        width=picture.width if picture else None,
-        height=picture.height if picture else None,
-        frame_rate=_rate(picture.samples, picture.duration) if picture else None,
-        codecs=",".join(track.codec for track in tracks),
-        bandwidth=average,
-        average_bandwidth=average,
-        duration_ms=round(seconds * 1000),
-        byte_size=size,
-    )
