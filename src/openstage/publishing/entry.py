@@ -26,9 +26,14 @@ UNFINISHED: Final = "t.state in ('waiting', 'doing')"
 HELD_BACK: Final = """
     (t.kind = 'join' and exists (
         select from production_task before
-        where before.run = t.run and before.kind in ('chunk', 'sound') and before.state in ('waiting', 'doing')))
+        where before.run = t.run and before.kind in ('chunk', 'sound') and before.state in ('waiting', 'doing'))
+     or t.kind = 'plan' and exists (
+        select from production_task before join production_run r on r.name = before.run
+        where before.run = t.run and before.kind = 'first' and before.state in ('waiting', 'doing')
+          and (r.ready_at is null or coalesce((r.plan->'first'->'video'->>'copy')::boolean, true))))
     """
-"""A task that waits for others: `join` for all chunks and the sound."""
+"""A task that waits for others: `join` for all chunks and the sound; `plan` for the first rendition: until it plays or,
+where it is copied, which takes no time, until it is whole."""
 
 
 @dataclass(frozen=True, slots=True)

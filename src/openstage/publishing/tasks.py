@@ -233,6 +233,8 @@ class Tasks:
         )
         if task.kind in {"chunk", "sound"}:
             await entry.release_join(connection, task.run)
+        elif task.kind == "first":
+            await entry.resume(connection, task.run)
         if await self._all_done(connection, task.run):
             if await lifecycle.complete(connection, task.work_id, task.run, review=self._settings.review):
                 await connection.execute("delete from production_task where run = %s", (task.run,))
@@ -251,9 +253,11 @@ class Tasks:
             Whether the run is in force.
 
         """
-        return await lifecycle.offer(
+        in_force = await lifecycle.offer(
             connection, task.work_id, task.run, review=self._settings.review, hold=self._settings.wait_for_all
         )
+        await entry.resume(connection, task.run)  # the first rendition has all processors to itself until then
+        return in_force
 
     async def rest(self, task: Task) -> None:
         """Leave a task that can't go on before its upload does: finish enters its job again."""

@@ -216,6 +216,7 @@ class Storyboard:
 class Loudness:
     """Loudness of the whole work (EBU R 128)."""
 
-    integrated_lufs: float
-    range_lu: float
-    true_peak_dbtp: float
+    integrated_lufs: float | None
+    """None: silence, or too short to tell; so are the others."""
+    range_lu: float | None
+    true_peak_dbtp: float | None

@@ -53,9 +53,9 @@ create table storyboard (
 create table loudness (
     work_id      bigint      not null references work on delete cascade,
     run          text        not null,
-    integrated_lufs real     not null,
-    range_lu     real        not null,
-    true_peak_dbtp real      not null,
+    integrated_lufs real,                                        -- null: silence, or too short to tell; so are the others
+    range_lu     real,
+    true_peak_dbtp real,
     primary key (work_id, run)
 );
 
