@@ -28,11 +28,19 @@ class Elsewhere(Unavailable):
 
 
 class Superseded(Exception):
-    """The work has been deleted, or another run has taken over: stop and clean up."""
+    """The run or the task isn't wanted any more, or another worker has taken the task over: stop and clean up."""
+
+
+class Resting(Exception):
+    """Nothing more can be done of a task before the upload is finished; finish wakes it."""
+
+
+class UploadStalled(Resting):
+    """An upload that work goes on with while it arrives has stopped growing."""
 
 
 class Later(Exception):
-    """A run broke off for a reason that may pass.
+    """A task broke off for a reason that may pass.
 
     Attributes:
         delay: seconds until the next try.

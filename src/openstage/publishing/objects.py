@@ -1,20 +1,25 @@
-"""The objects of one pipeline run: from the scratch folder into the store, under the run's own prefix."""
+"""The objects of one run: from a scratch folder into the store, under the run's own prefix.
+
+Names that may be made again by a task's next try are unique: an object that rows name is never written again.
+"""
 
 import asyncio
+import contextlib
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from openstage.errors import Unavailable
-from openstage.media import models as media
 from openstage.publishing import crashpoints
 from openstage.storage.objects import ObjectStore
-from openstage.works import models as works
+
+T = TypeVar("T")
 
 _AT_ONCE: Final = 8
 """Objects that are stored at once: each waits for the disk or the network most of its time."""
 _PAUSES: Final = (1.0, 3.0, 9.0)
-"""Seconds between tries to store one object, before the run breaks off: hours of encoding may hang on it."""
+"""Seconds between tries to store one object, before the task breaks off: much encoding may hang on it."""
 
 
 def run_prefix(file_id: str, run: str) -> str:
@@ -23,67 +28,44 @@ def run_prefix(file_id: str, run: str) -> str:
 
 
 class RunObjects:
-    """Stores what a run made."""
+    """The objects of one run, as one try of one of its tasks makes and reads them."""
 
-    def __init__(self, store: ObjectStore, file_id: str, run: str, *, on_progress: Callable[[float], None]) -> None:
+    def __init__(self, store: ObjectStore, file_id: str, run: str) -> None:
         self._store = store
-        self._prefix = run_prefix(file_id, run)
-        self._on_progress = on_progress
+        self.prefix = run_prefix(file_id, run)
+        self._try = secrets.token_hex(4)
+
+    def key(self, name: str) -> str:
+        """Return the key of the object with a name that no two tries share, or that says what is in it."""
+        return f"{self.prefix}/{name}"
+
+    def init(self, quality: str) -> str:
+        """Return the key for an initialisation section that this try made."""
+        return self.key(f"hls/{quality}/init-{self._try}.mp4")
+
+    def segment(self, quality: str, number: int, *, chunk: int | None = None) -> str:
+        """Return the key for a segment that this try made; its number is counted from the chunk's beginning, if any."""
+        place = f"{number:05}" if chunk is None else f"{chunk:04}-{number:03}"
+        return self.key(f"hls/{quality}/{place}-{self._try}.m4s")
+
+    def part(self, name: str) -> str:
+        """Return the key for something that only a later task of the run needs; `remove_parts` takes it away."""
+        stem, _, suffix = name.rpartition(".")
+        return self.key(f"parts/{stem}-{self._try}.{suffix}")
 
     async def keep(
-        self, renditions: Sequence[media.Rendition], pictures: Sequence[media.Picture]
-    ) -> tuple[tuple[works.NewRendition, ...], tuple[works.Picture, ...]]:
-        """Move every file into the store; when this returns all are whole and durable.
+        self, moves: Sequence[tuple[str, Path]], *, on_progress: Callable[[float], None] | None = None
+    ) -> None:
+        """Move files into the store; when this returns all are whole and durable.
+
+        Args:
+            moves: key and file of each.
+            on_progress: called with 0 … 100.
 
         Raises:
             StorageFull, StorageUnavailable: some could not be stored, after several tries.
 
         """
-        moves: list[tuple[str, Path]] = []
-        kept = tuple(self._rendition(made, moves) for made in renditions)
-        shown = tuple(self._picture(made, moves) for made in pictures)
-        await self._move_all(moves)
-        return kept, shown
-
-    def _rendition(self, made: media.Rendition, moves: list[tuple[str, Path]]) -> works.NewRendition:
-        if made.kind == "mp4":
-            key = f"{self._prefix}/mp4/{made.quality}.mp4"
-        else:
-            key = f"{self._prefix}/hls/{made.quality}/init.mp4"
-        moves.append((key, Path(made.path)))
-        segments = []
-        for segment in made.segments:
-            segment_key = f"{self._prefix}/hls/{made.quality}/{segment.number:05}.m4s"
-            moves.append((segment_key, Path(segment.path)))
-            segments.append(
-                works.Segment(
-                    number=segment.number,
-                    duration_us=segment.duration_us,
-                    byte_size=segment.byte_size,
-                    key=segment_key,
-                )
-            )
-        return works.NewRendition(
-            kind=made.kind,
-            quality=made.quality,
-            codecs=made.codecs,
-            bandwidth=made.bandwidth,
-            average_bandwidth=made.average_bandwidth,
-            duration_ms=made.duration_ms,
-            byte_size=made.byte_size,
-            key=key,
-            width=made.width,
-            height=made.height,
-            frame_rate=made.frame_rate,
-            segments=tuple(segments),
-        )
-
-    def _picture(self, made: media.Picture, moves: list[tuple[str, Path]]) -> works.Picture:
-        key = f"{self._prefix}/pictures/{made.kind}.jpg"
-        moves.append((key, Path(made.path)))
-        return works.Picture(kind=made.kind, width=made.width, height=made.height, byte_size=made.byte_size, key=key)
-
-    async def _move_all(self, moves: Sequence[tuple[str, Path]]) -> None:
         waiting = iter(moves)
         done = 0
 
@@ -93,12 +75,47 @@ class RunObjects:
                 await patiently(lambda key=key, path=path: self._store.move_file(key, path))  # type: ignore[misc]
                 crashpoints.reached("storing")
                 done += 1
-                self._on_progress(100 * done / len(moves))
+                if on_progress:
+                    on_progress(100 * done / len(moves))
 
-        await asyncio.gather(*(mover() for _ in range(_AT_ONCE)))
+        await asyncio.gather(*(mover() for _ in range(min(_AT_ONCE, len(moves)))))
+
+    async def fetch(self, key: str, folder: Path) -> Path:
+        """Return a file that holds an object: its own, or a copy in `folder`.
+
+        Raises:
+            ObjectMissing: there is none.
+            StorageFull, StorageUnavailable: it can't be had at the moment.
+
+        """
+        local = self._store.local_path(key)
+        if local is not None:
+            return local
+        copy = folder / key.rpartition("/")[2]
+        await patiently(lambda: self._store.download(key, copy))
+        return copy
+
+    async def remove_parts(self) -> None:
+        """Remove what only the run's own tasks needed."""
+        await patiently(lambda: self._store.delete_prefix(self.key("parts")))
+
+    async def tidy(self, named: set[str]) -> int:
+        """Remove objects of tries that broke off.
+
+        Args:
+            named: keys that rows name, of this run.
+
+        Returns:
+            How many there were.
+
+        """
+        left = [key for key in await self._store.list(self.prefix) if key not in named]
+        if left:
+            await self._store.delete(left)
+        return len(left)
 
 
-async def patiently(call: Callable[[], Awaitable[None]]) -> None:
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     """Call, and call again a few times if what is needed is away for the moment.
 
     Raises:
@@ -106,8 +123,7 @@ async def patiently(call: Callable[[], Awaitable[None]]) -> None:
 
     """
     for pause in _PAUSES:
-        try:
+        with contextlib.suppress(Unavailable):
             return await call()
-        except Unavailable:
-            await asyncio.sleep(pause)
+        await asyncio.sleep(pause)
     return await call()

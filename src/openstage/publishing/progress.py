@@ -1,67 +1,51 @@
-"""How far a run has come, written to the database about once a second, and whether it is still wanted."""
+"""How far a task has come, written to the database about once a second, and whether it is still wanted."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from openstage.database.engine import Database
 from openstage.errors import Unavailable
 from openstage.observability.logs import get_logger
 from openstage.publishing.errors import Superseded
 from openstage.storage.errors import StorageFull
 from openstage.storage.space import free_bytes
-from openstage.works import lifecycle
 
 T = TypeVar("T")
 
-SPANS: Final = {"probe": (0.0, 1.0), "renditions": (1.0, 92.0), "pictures": (92.0, 95.0), "store": (95.0, 100.0)}
-"""The steps of a run, and which part of the whole each is, in percent."""
 _INTERVAL: Final = 1.0
 
 _log = get_logger("publishing")
 
 
 class Progress:
-    """Progress of one run."""
+    """Progress of one task, which never goes back."""
 
-    def __init__(self, database: Database, work_id: int, run: str) -> None:
-        self._database = database
-        self._work_id = work_id
-        self._run = run
-        self.step = ""
+    def __init__(self, note: Callable[[float], Awaitable[bool]]) -> None:
+        """Prepare; `note` writes percent down and tells whether the task is still wanted."""
+        self._note = note
         self.percent = 0.0
 
-    async def begin(self, step: str) -> None:
-        """Enter a step and write that down at once.
+    def within(self, first: float, last: float) -> Callable[[float], None]:
+        """Return what takes the percent of a part of the task, which goes from `first` to `last` of the whole."""
 
-        Raises:
-            Superseded: the run is no longer wanted.
+        def report(percent: float) -> None:
+            self.percent = max(self.percent, first + (last - first) * min(percent, 100.0) / 100)
 
-        """
-        self.step, self.percent = step, SPANS[step][0]
-        await self.write()
-
-    def within(self, percent: float) -> None:
-        """Note how far the step under way has come, 0 to 100."""
-        first, last = SPANS[self.step]
-        self.percent = first + (last - first) * percent / 100
+        return report
 
     async def write(self) -> None:
-        """Write down how far the run is.
+        """Write down how far the task is.
 
         Raises:
-            Superseded: the run is no longer wanted.
+            Superseded: it is no longer wanted.
 
         """
         try:
-            async with self._database.connection() as connection:
-                wanted = await lifecycle.progress(
-                    connection, self._work_id, self._run, step=self.step, percent=self.percent
-                )
+            wanted = await self._note(self.percent)
         except Unavailable as error:
-            # The work itself doesn't need the database; it will be back, or the end of the run says so.
+            # The work itself doesn't need the database; it will be back, or the end of the task says so.
             _log.warning("progress can't be written", error=error.message)
             return
         if not wanted:
@@ -92,6 +76,18 @@ async def supervised(work: Coroutine[Any, Any, T], progress: Progress, *, folder
             if free_bytes(folder) < min_free // 2:
                 raise StorageFull("The disk is full.")
         return task.result()
+
+
+async def together(*works: Coroutine[Any, Any, Any]) -> None:
+    """Run all at once; with the first that fails the others are ended, and its error is raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    async with contextlib.AsyncExitStack() as stack:
+        for task in tasks:
+            await stack.enter_async_context(_ended(task))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in tasks:
+            if task.done():
+                task.result()
 
 
 @contextlib.asynccontextmanager
