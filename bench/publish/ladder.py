@@ -73,7 +73,7 @@ class Laddering:
             self._add(cost, letter, made, whole)
             theirs = {path.name: _joined(path) for path in sorted((folder / "hls").iterdir())}
             self.say(f"({letter}) what is seen at the seams")
-            sections.append(Seams(letter, file, info, made.plan.chunks, made.renditions, theirs).run())
+            sections.append(Seams(letter, file, info, made.plan.chunks, made.renditions, theirs, self.scratch).run())
         return sections
 
     def _add(self, section: Section, letter: str, made: Made, whole: Cost) -> None:
@@ -97,7 +97,7 @@ class Laddering:
         def cost() -> Cost:
             return Cost(time.monotonic() - began, cpu_seconds(os.getpid()) - used)
 
-        first = plan_first(info)
+        first = plan_first(info, settings)
         renditions = await self._first(source, info, first, folder / "first", settings)
         before = cost()
         complexity = await sample(source, info, settings)

@@ -79,28 +79,35 @@ def frame_times(file: Path) -> list[float]:
     return sorted(times)
 
 
-def vmaf(distorted: Path, skip: int, reference: Path, at: float, frames: int) -> float:
-    """Return the mean VMAF of some frames against the source, both at the source's size.
+def cut_frames(source: Path, at: float, frames: int, path: Path) -> Path:
+    """Write some frames of the source, from a moment on, as they are decoded."""
+    # Half a frame earlier, so that rounded time stamps don't leave the first frame out.
+    start = ["-ss", f"{at - 1 / 60:.6f}"]
+    ffmpeg(*start, "-i", str(source), "-map", "0:v:0", "-frames:v", str(frames), "-c:v", "ffv1", str(path))
+    return path
+
+
+def vmaf(distorted: Path, skip: int, reference: Path, frames: int) -> float:
+    """Return the mean VMAF of some frames against the source, both at the rendition's size: what encoding has cost.
 
     Args:
         distorted: a rendition's stretch.
         skip: its frames before the first that counts.
-        reference: the source.
-        at: seconds into the source of the first frame that counts.
-        frames: number of frames.
+        reference: the source's frames that it is held against.
+        frames: their number.
 
     """
+    with av.open(str(distorted)) as container:
+        picture = container.streams.video[0]
+        size = f"{picture.width}:{picture.height}"
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "vmaf.json"
-        cut = "trim=start_frame={}:end_frame={},setpts=N/(30*TB)"
         graph = (
-            f"[0:v]{cut.format(skip, skip + frames)},scale=1920:1080:flags=bicubic,format=yuv420p[distorted];"
-            f"[1:v]{cut.format(0, frames)},format=yuv420p[reference];"
+            f"[0:v]trim=start_frame={skip}:end_frame={skip + frames},setpts=N/(30*TB),format=yuv420p[distorted];"
+            f"[1:v]setpts=N/(30*TB),scale={size}:flags=bicubic,format=yuv420p[reference];"
             f"[distorted][reference]libvmaf=n_threads=2:log_fmt=json:log_path={log}"
         )
-        # Half a frame earlier, so that rounded time stamps don't leave the first frame out.
-        inputs = ["-i", str(distorted), "-ss", f"{at - 1 / 60:.6f}", "-i", str(reference)]
-        ffmpeg(*inputs, "-filter_complex", graph, "-f", "null", "-")
+        ffmpeg("-i", str(distorted), "-i", str(reference), "-filter_complex", graph, "-f", "null", "-")
         report = json.loads(log.read_text())
         if len(report["frames"]) != frames:
             raise RuntimeError(f"VMAF saw {len(report['frames'])} frames of {frames}.")

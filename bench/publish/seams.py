@@ -1,12 +1,13 @@
 """What is seen and heard where chunks were joined."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.figures import Row, Section, Series, Target
-from bench.publish.pieces import Decoded, Joined, decode, frame_times, sound_offset, vmaf
+from bench.publish.pieces import Decoded, Joined, cut_frames, decode, frame_times, sound_offset, vmaf
 from bench.publish.sources import RATE, SOURCES
 from openstage.media.ladder import KEYFRAME_SECONDS
 from openstage.media.models import MediaInfo
@@ -27,6 +28,7 @@ class Seams:
     ours: Mapping[str, Joined]
     theirs: Mapping[str, Joined]
     """Made by one process, by quality; the same."""
+    scratch: Path
 
     def run(self) -> Section:
         """Compare all rungs that were made in chunks, and the sound."""
@@ -66,28 +68,27 @@ class Seams:
 
     def _losses(self, rungs: Sequence[str]) -> tuple[list[float], list[float]]:
         losses, levels = [], []
-        for quality in rungs:
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            scratch = Path(folder)
             for _, seam_us in self.chunks[:-1]:
                 seam = seam_us / MICROSECONDS
-                pair = [self._vmaf(which[quality], seam) for which in (self.ours, self.theirs)]
-                losses.append(pair[1] - pair[0])
-                levels.append(pair[1])
+                path = scratch / f"{seam_us}.mkv"
+                frames = cut_frames(self.source, seam - AROUND / RATE, 2 * AROUND + 1, path)
+                for quality in rungs:
+                    pair = [self._vmaf(which[quality], seam, frames, scratch) for which in (self.ours, self.theirs)]
+                    losses.append(pair[1] - pair[0])
+                    levels.append(pair[1])
         return losses, levels
 
-    def _vmaf(self, rendition: Joined, seam: float) -> float:
+    def _vmaf(self, rendition: Joined, seam: float, frames: Path, scratch: Path) -> float:
         """Judge the frames around a seam: the end of the segment before it and the beginning of the one after it.
 
         The encoded first rendition begins with shorter segments, so the segment is found from the end backwards.
         """
         cells = round(seam / KEYFRAME_SECONDS)
         after = cells + len(rendition.segments) - self._cells()
-        path = self.source.with_name(f"seam-{id(rendition)}.mp4")
-        try:
-            rendition.write(path, after - 1, after + 1)
-            skip = RATE * KEYFRAME_SECONDS - AROUND
-            return vmaf(path, skip, self.source, seam - AROUND / RATE, 2 * AROUND + 1)
-        finally:
-            path.unlink(missing_ok=True)
+        path = rendition.write(scratch / "seam.mp4", after - 1, after + 1)
+        return vmaf(path, RATE * KEYFRAME_SECONDS - AROUND, frames, 2 * AROUND + 1)
 
     def _cells(self) -> int:
         return -(-self.chunks[-1][1] // (KEYFRAME_SECONDS * MICROSECONDS))
@@ -96,13 +97,10 @@ class Seams:
         sound = decode(self.ours["a"])
         steps = zip(sound.starts, sound.durations, sound.starts[1:], strict=False)
         gap = max(abs(start + lasts - following) for start, lasts, following in steps)
-        path = self.source.with_name(f"sound-{id(sound)}.mp4")
-        try:
-            self.ours["a"].write(path)
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            path = self.ours["a"].write(Path(folder) / "sound.mp4")
             at = max(0.0, min(sound.end, self.info.duration_ms / 1000) - 3)
             heard = sound_offset(path, self.source, at, 2.5)
-        finally:
-            path.unlink(missing_ok=True)
         shown = picture.starts[-1] - (times[-1] - times[0])
         section.rows += [
             Row("largest gap or overlap in the sound", Series("samples", (gap * 48000,)), target=Target(0.5, sign="≤")),
