@@ -1,7 +1,7 @@
 """The parts of a server put together for tests, with one app and one user, and short ways to do the usual things."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,17 @@ from openstage.database.engine import Database
 from openstage.identity.keys import Keys
 from openstage.identity.models import Caller
 from openstage.identity.service import Identity
+from openstage.publishing.early import EarlyStart
 from openstage.publishing.intake import Intake
-from openstage.publishing.jobs import Jobs
 from openstage.publishing.operations import Operations
+from openstage.publishing.originals import original_key
 from openstage.publishing.sweeps import Upkeep
+from openstage.publishing.tasks import NewTask, Task, Tasks
 from openstage.settings import Settings
 from openstage.storage.objects import ObjectStore, open_store
 from openstage.uploads.service import Uploads
-from openstage.works.models import Metadata, Work
+from openstage.works import products
+from openstage.works.models import Metadata, NewRendition, Segment, Work
 from openstage.works.service import Works
 
 TITLE = Metadata(title="A clip", description="About it")
@@ -31,7 +34,8 @@ class Stage:
     identity: Identity
     uploads: Uploads
     works: Works
-    jobs: Jobs
+    tasks: Tasks
+    early: EarlyStart
     intake: Intake
     operations: Operations
     upkeep: Upkeep
@@ -42,12 +46,12 @@ class Stage:
         pair = await self.identity.authorise(app.client_id, app.client_secret, realm="person", uid=uid)
         return await self.identity.resolve(pair.access_token)
 
-    async def send(self, file_id: str, data: bytes) -> None:
+    async def send(self, file_id: str, data: bytes, *, start: int = 0) -> None:
         async def chunks() -> AsyncIterator[bytes]:
             yield data
 
         if data:
-            await self.uploads.piece(file_id, chunks(), start=0, shortest=len(data))
+            await self.uploads.piece(file_id, chunks(), start=start, shortest=len(data))
 
     async def sent(self, data: bytes | Path = b"bytes") -> str:
         """A file of which every byte has arrived, neither finished nor described."""
@@ -78,10 +82,61 @@ class Stage:
         async with self.database.connection() as connection:
             await connection.execute(statement.encode(), parameters)
 
+    # --- production without media ---------------------------------------------------------------------------------
+    async def store_rendition(
+        self, task: Task, quality: str = "96", *, complete: bool = True, segments: int = 1
+    ) -> NewRendition:
+        """Objects of a rendition that a task has made, and the row that is to be entered for it."""
+        prefix = f"works/{task.work.file_id}/{task.run}/hls/{quality}"
+        await self.store.put(f"{prefix}/init.mp4", b"init")
+        made = tuple(Segment(number, 4_000_000, 7, f"{prefix}/{number}.m4s") for number in range(segments))
+        for segment in made:
+            await self.store.put(segment.key, b"segment")
+        return NewRendition(
+            kind="hls_audio" if quality == "a" else "hls_video",
+            quality=quality,
+            codecs="avc1.64001f",
+            bandwidth=9,
+            average_bandwidth=8,
+            duration_ms=4000 * segments,
+            byte_size=4 + 7 * segments,
+            key=f"{prefix}/init.mp4",
+            segments=made,
+            complete=complete,
+        )
+
+    async def end(
+        self, task: Task | None, *made: NewRendition, then: Sequence[NewTask] = (), offer: bool = False
+    ) -> None:
+        """End a task well, with what it has made and what follows from it."""
+        assert task is not None
+        async with self.database.transaction() as connection:
+            await self.tasks.hold(connection, task)
+            for rendition in made:
+                await products.add_rendition(connection, task.work_id, task.run, rendition)
+            if offer:
+                await self.tasks.offer(connection, task)
+            await self.tasks.enter(connection, task.run, then)
+            assert await self.tasks.done(connection, task)
+
+    async def produce(self, file_id: str, *, then: Sequence[NewTask] = ()) -> None:
+        """Do the first tasks of a work's run: a rendition is there, and `plan` has entered others."""
+        first = await self.claim(file_id, "first")
+        assert first is not None
+        await self.end(first, await self.store_rendition(first), offer=True)
+        await self.store.put(original_key(file_id), b"original")
+        async with self.database.transaction() as connection:
+            await self.uploads.mark_stored(connection, file_id)
+        await self.uploads.discard(file_id)
+        await self.end(await self.claim(file_id, "plan"), then=then)
+
     async def force(self, file_id: str, state: str) -> None:
         """Put a work into a state behind everybody's back."""
         await self.execute(
-            "update work set state = %s, pending = %s = 'publishing' where file_id = %s", state, state, file_id
+            "update work set state = %s, pending = %s = 'publishing', claim = '' where file_id = %s",
+            state,
+            state,
+            file_id,
         )
 
     async def quota(self) -> tuple[int, int]:
@@ -89,22 +144,49 @@ class Stage:
         app = await self.identity.apps.find(self.caller.client_id)
         return app.stored, app.reserved
 
-    async def job_count(self, file_id: str) -> int:
-        return int(
-            await self.value(
-                "select count(*) from procrastinate_jobs where lock = 'work:' || %s and status in ('todo', 'doing')",
-                file_id,
-            )
+    async def jobs(self, file_id: str) -> list[str]:
+        """The kinds of a work's tasks that have a job, in the order in which the queue gives them out."""
+        async with self.database.connection() as connection:
+            rows = await (
+                await connection.execute(
+                    """
+                    select t.kind from procrastinate_jobs j
+                    join production_task t on j.lock = 'task:' || t.id join work on work.id = work_id
+                    where file_id = %s and j.status in ('todo', 'doing') order by j.priority desc, j.id
+                    """,
+                    (file_id,),
+                )
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    async def fetch(self, *queues: str) -> Task | None:
+        """Take the next job, as a worker does, and claim its task."""
+        row = await self.value(
+            "select args->>'task_id' from procrastinate_fetch_job_v2(%s, null)", list(queues) if queues else None
         )
+        return await self.tasks.claim(int(row)) if row else None
+
+    async def claim(self, file_id: str, kind: str, number: int = 0) -> Task | None:
+        """Claim a task of a work's run under way."""
+        task_id = await self.value(
+            "select t.id from production_task t join work on work.claim = t.run"
+            " where file_id = %s and kind = %s and number = %s",
+            file_id,
+            kind,
+            number,
+        )
+        return None if task_id is None else await self.tasks.claim(task_id)
 
 
 @contextlib.asynccontextmanager
 async def open_stage(settings: Settings, database: Database) -> AsyncIterator[Stage]:
     store = open_store(settings)
     identity = Identity(database, settings, Keys.load(settings.folder))
-    uploads = Uploads(database, settings, identity)
-    works, jobs = Works(database), Jobs()
-    intake = Intake(database, uploads, works, jobs)
+    tasks = Tasks(database, settings)
+    early = EarlyStart(tasks)
+    uploads = Uploads(database, settings, identity, on_begun=early.begun)
+    works = Works(database)
+    intake = Intake(database, uploads, works, tasks)
     app = await identity.apps.create("the app")
     pair = await identity.authorise(app.client_id, app.client_secret)
     try:
@@ -115,11 +197,13 @@ async def open_stage(settings: Settings, database: Database) -> AsyncIterator[St
             identity=identity,
             uploads=uploads,
             works=works,
-            jobs=jobs,
+            tasks=tasks,
+            early=early,
             intake=intake,
-            operations=Operations(database, works, intake, jobs),
+            operations=Operations(database, works, intake, tasks),
             upkeep=Upkeep(settings, database, store, uploads, identity),
             caller=await identity.resolve(pair.access_token),
         )
     finally:
+        await early.close()
         uploads.close()

@@ -6,9 +6,13 @@ import pytest
 
 from openstage.identity.errors import AppNotUsable, QuotaExceeded
 from openstage.uploads.errors import BadSize, MissingRanges, UnknownUpload
+from openstage.works import lifecycle
 from openstage.works.errors import UnknownWork, WrongState
 from openstage.works.models import Metadata
 from tests.publishing.stage import TITLE, Stage
+
+STARTED = ["first"]
+"""What a run begins with; the rest waits for the first rendition."""
 
 
 async def test_production_starts_when_metadata_came_before_finish(stage: Stage) -> None:
@@ -17,17 +21,17 @@ async def test_production_starts_when_metadata_came_before_finish(stage: Stage) 
     assert await stage.state(file_id) == "uploading"
     await stage.intake.finish(stage.caller, file_id)
     assert await stage.state(file_id) == "publishing"
-    assert await stage.job_count(file_id) == 1
+    assert await stage.jobs(file_id) == STARTED
 
 
 async def test_production_starts_when_metadata_comes_after_finish(stage: Stage) -> None:
     file_id = await stage.sent()
     await stage.intake.finish(stage.caller, file_id)
     assert await stage.state(file_id) == "waiting"
-    assert await stage.job_count(file_id) == 0
+    assert await stage.jobs(file_id) == []
     await stage.intake.describe(stage.caller, file_id, TITLE)
     assert await stage.state(file_id) == "publishing"
-    assert await stage.job_count(file_id) == 1
+    assert await stage.jobs(file_id) == STARTED
 
 
 async def test_repeating_everything_makes_no_second_job(stage: Stage) -> None:
@@ -35,7 +39,7 @@ async def test_repeating_everything_makes_no_second_job(stage: Stage) -> None:
     for _ in range(3):
         await stage.intake.describe(stage.caller, file_id, TITLE)
         await stage.intake.finish(stage.caller, file_id)
-    assert await stage.job_count(file_id) == 1
+    assert await stage.jobs(file_id) == STARTED
     assert (await stage.work(file_id)).title == TITLE.title
 
 
@@ -163,7 +167,7 @@ async def test_of_racing_finishes_and_descriptions_one_starts_production(stage: 
         calls += [stage.intake.describe(stage.caller, file_id, TITLE) for _ in range(4)]
         await asyncio.gather(*calls)
         assert await stage.state(file_id) == "publishing"
-        assert await stage.job_count(file_id) == 1
+        assert await stage.jobs(file_id) == STARTED
     assert await stage.quota() == (25, 0)
 
 
@@ -178,7 +182,7 @@ async def test_of_finish_and_cancel_exactly_one_wins(stage: Stage) -> None:
         assert len(lost) == 1
         assert isinstance(lost[0], UnknownUpload | WrongState)
         state = await stage.state(file_id)
-        assert await stage.job_count(file_id) == (1 if state == "publishing" else 0)
+        assert await stage.jobs(file_id) == (STARTED if state == "publishing" else [])
         assert stage.uploads.staging_path(file_id).exists() == (state == "publishing")
         outcomes.add(state)
     assert outcomes <= {"publishing", "cancelled"}
@@ -206,12 +210,14 @@ async def test_deleting_hides_at_once_and_cancels_what_is_unfinished(stage: Stag
 async def test_the_job_comes_and_goes_with_the_state_change(stage: Stage) -> None:
     file_id = await stage.sent()
     await stage.intake.describe(stage.caller, file_id, TITLE)
+    work = await stage.work(file_id)
 
     async def changed_our_mind() -> None:
         async with stage.database.transaction() as connection:
-            await stage.jobs.publish(connection, file_id)
+            await lifecycle.move(connection, work.id, "uploading", "publishing")
+            await stage.tasks.go_on(connection, work)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         await changed_our_mind()
-    assert await stage.job_count(file_id) == 0
+    assert await stage.jobs(file_id) == []

@@ -52,7 +52,8 @@ async def upload_services(settings: Settings, *, takeover: float = 2.0) -> Async
         uploads = Uploads(database, settings, identity, takeover=takeover)
         works = Works(database)
         try:
-            yield UploadServices(settings, database, identity, uploads, works, Intake(database, uploads, works, Tasks(database, settings)))
+            intake = Intake(database, uploads, works, Tasks(database, settings))
+            yield UploadServices(settings, database, identity, uploads, works, intake)
         finally:
             uploads.close()
 

@@ -21,11 +21,15 @@ EXPECTED = {
     ("waiting", "publishing"),
     ("publishing", "reviewing"),
     ("publishing", "published"),
+    ("publishing", "refused"),
     ("publishing", "failed"),
     ("reviewing", "published"),
     ("reviewing", "refused"),
+    ("reviewing", "failed"),
     ("published", "refused"),
+    ("published", "failed"),
     ("refused", "published"),
+    ("refused", "failed"),
     ("failed", "publishing"),
 }
 

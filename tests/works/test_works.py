@@ -172,7 +172,7 @@ async def test_a_restored_work_whose_production_was_under_way_goes_on(stage: Sta
     await stage.operations.delete(file_id)
     await stage.execute("delete from procrastinate_jobs")
     await stage.operations.restore(file_id)
-    assert await stage.job_count(file_id) == 1
+    assert await stage.jobs(file_id) == ["first"]
 
 
 async def test_a_purged_work_does_not_come_back(stage: Stage) -> None:

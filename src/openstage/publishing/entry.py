@@ -101,7 +101,7 @@ async def enter(connection: Connection, run: str, new: Sequence[NewTask], *, ear
                 "kinds": [task.kind for task in tasks],
                 "numbers": [task.number for task in tasks],
                 "specs": [Jsonb(task.spec) for task in tasks],
-                "weights": [task.weight for task in tasks],
+                "weights": [float(task.weight) for task in tasks],
             },
         )
     await resume(connection, run, early=early)

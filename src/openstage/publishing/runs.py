@@ -11,6 +11,7 @@ from openstage.database.engine import Database
 from openstage.publishing import crashpoints
 from openstage.publishing.objects import run_prefix
 from openstage.storage.objects import ObjectStore
+from openstage.works import products
 
 SUPERSEDED_GRACE: Final = 600
 """Seconds for which the objects of a run stay that a rerun has replaced: replies under way still read them."""
@@ -72,6 +73,7 @@ async def remove_leftovers(
                 # A run that was still at work when its work was purged may have stored the original again.
                 await store.delete_prefix(f"works/{file_id}" if purged else run_prefix(file_id, run))
             crashpoints.reached("superseding")
+            await products.remove_runs(connection, [row[0] for row in rows])
             await connection.execute("delete from production_run where name = any(%s)", ([row[0] for row in rows],))
         removed += len(rows)
         if len(rows) < _AT_ONCE:

@@ -39,7 +39,7 @@ _PROGRESS: Final = """
     step = case when work.pending then coalesce((
             select kind from production_task t where t.run = work.claim and t.state = 'doing' and t.id <> %(id)s
                or t.id = %(id)s and %(percent)s < 100
-            order by array_position(array['join', 'chunk', 'sound', 'pictures', 'first', 'plan'], kind) desc limit 1
+            order by array_position(array['first', 'plan', 'chunk', 'join', 'sound', 'pictures'], kind) limit 1
         ), step) else step end,
     percent = case when work.pending then greatest(percent, least(99.9, (
             select 100 * sum(weight * case when t.id = %(id)s then %(percent)s else t.percent end / 100)
@@ -352,7 +352,7 @@ class Tasks:
         cursor = await connection.execute(
             """
             update production_task
-            set state = 'waiting', claim = '', tries = tries - %s, last_fault = %s, changed_at = now()
+            set state = 'waiting', claim = '', tries = greatest(tries - %s, 0), last_fault = %s, changed_at = now()
             where id = %s and claim = %s
             """,
             (0 if counts else 1, storable(fault), task.id, task.token),

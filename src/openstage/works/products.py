@@ -22,6 +22,9 @@ SOURCE_QUALITY = "s"
 """Quality of a first rendition that is the source's own stream and too fat for a rung: offered until one is whole."""
 
 
+_TABLES = ("rendition", "picture", "extra", "storyboard", "loudness")
+
+
 async def add_rendition(connection: Connection, work_id: int, run: str, made: NewRendition) -> None:
     """Enter a rendition with the segments it has: whole, or growing from here on."""
     row = await (
@@ -199,7 +202,7 @@ async def set_loudness(connection: Connection, work_id: int, run: str, loudness:
 
 
 async def remove(connection: Connection, work_id: int, *, but: str = "") -> None:
-    """Remove all rows of a work's runs.
+    """Remove the rows of a work's runs.
 
     Args:
         connection: the caller's transaction.
@@ -207,8 +210,20 @@ async def remove(connection: Connection, work_id: int, *, but: str = "") -> None
         but: the run whose rows stay.
 
     """
-    for table in ("rendition", "picture", "extra", "storyboard", "loudness"):
+    for table in _TABLES:
         await connection.execute(f"delete from {table} where work_id = %s and run <> %s".encode(), (work_id, but))
+
+
+async def remove_runs(connection: Connection, runs: Sequence[str]) -> None:
+    """Remove all rows of runs that are known (`production_run`)."""
+    for table in _TABLES:
+        await connection.execute(
+            f"""
+            delete from {table} made using production_run r
+            where made.work_id = r.work_id and made.run = r.name and r.name = any(%s)
+            """.encode(),
+            (list(runs),),
+        )
 
 
 async def _insert_segments(connection: Connection, rendition_id: int, segments: Sequence[Segment]) -> int:
