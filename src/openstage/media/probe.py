@@ -112,7 +112,7 @@ async def probe(path: Path, settings: Settings) -> MediaInfo:
     order = {"max_streams": settings.max_streams, "scan_bytes": SCAN_BYTES}
     report = await ask("probing", path, settings, Report, limits=LIMITS, **order)
     if report.error:
-        raise Unplayable(_unreadable(report))
+        raise Unplayable(unreadable(report))
     return judge(report, settings)
 
 
@@ -122,7 +122,7 @@ def _first_bytes(path: Path) -> tuple[Path, bytes]:
         return path.absolute(), file.read(HEAD)
 
 
-def _unreadable(report: Report) -> str:
+def unreadable(report: Report) -> str:
     """Why a file couldn't be opened."""
     if report.trouble == "no-index":
         return "The file is cut off or damaged: its index (moov) is missing, without which nothing can be played."

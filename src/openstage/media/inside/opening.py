@@ -11,10 +11,16 @@ DECODED_PACKETS = 600  # a picture must come out of so many packets
 BROKEN = (OSError, ValueError, av.error.FFmpegError)  # what PyAV raises for a damaged file
 
 
-def open_file(order: dict[str, Any]) -> Any:
-    """Open the file with nothing but the allowed demuxers, and no way to another file or host."""
+def open_file(order: dict[str, Any], file: Any = None) -> Any:
+    """Open the file with nothing but the allowed demuxers, and no way to another file or host.
+
+    Args:
+        order: the task's.
+        file: what is read in place of the file at the order's path.
+
+    """
     options = {"format_whitelist": order["formats"], "protocol_whitelist": "file", "max_streams": "1000"}
-    return av.open(f"file:{order['path']}", options=options, metadata_errors="replace")
+    return av.open(file or f"file:{order['path']}", options=options, metadata_errors="replace")
 
 
 def ready(stream: Any, order: dict[str, Any]) -> None:

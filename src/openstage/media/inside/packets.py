@@ -32,7 +32,7 @@ class Packets:
         self.prefix = header[4] % 4 + 1 if len(header) > 6 and header[0] == 1 else 0
         self.parameters = set(sequence_parameters(header)) if self.h264 else set()
         self.quirks: set[str] = set()
-        self.looked = self.count = self.bytes = 0
+        self.looked = self.count = self.bytes = self.keyframes = 0
         self.first_key: int | None = None
         self.last_key: float | None = None
         self.decoded: int | None = None
@@ -58,6 +58,7 @@ class Packets:
 
     def keyframe(self, packet: Any) -> None:
         """Take note of a keyframe."""
+        self.keyframes += 1
         if packet.pts is not None:
             if self.first_key is None:
                 self.first_key = packet.pts

@@ -176,8 +176,8 @@ def text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def describe_video(stream: Any, order: dict[str, Any], track: Track, ended: bool) -> dict[str, Any]:
-    """Facts of a moving picture. `ended`: all of its packets have been seen."""
+def describe_video(stream: Any, order: dict[str, Any], track: Track, ended: bool, picture: Any) -> dict[str, Any]:
+    """Facts of a moving picture. `ended`: all of its packets have been seen; `picture()`: its first one."""
     context = stream.codec_context
     facts: dict[str, Any] = {
         "width": context.width or 0,
@@ -192,7 +192,7 @@ def describe_video(stream: Any, order: dict[str, Any], track: Track, ended: bool
         facts |= track.looked_into.facts(track, ended)
     if not 0 < facts["width"] * facts["height"] <= order["max_pixels"]:
         return facts
-    frame = first_frame(order, stream.index)
+    frame = picture()
     facts["decodes"] = frame is not None
     if frame is not None:
         facts |= {
@@ -215,8 +215,15 @@ def ratio(value: Any) -> list[int]:
     return [value.numerator, value.denominator] if value else [1, 1]
 
 
-def describe(stream: Any, order: dict[str, Any], track: Track, size: int, ended: bool) -> dict[str, Any]:
-    """Facts of one stream."""
+def describe(  # noqa: PLR0917 - of what, asked what, times, how much of it
+    stream: Any,
+    order: dict[str, Any],
+    track: Track,
+    size: int,
+    ended: bool,
+    pictures: dict[int, Any] | None = None,
+) -> dict[str, Any]:
+    """Facts of one stream. `pictures`: the first one of each stream, as far as they have been decoded."""
     context = stream.codec_context
     facts: dict[str, Any] = {
         "index": stream.index,
@@ -233,7 +240,10 @@ def describe(stream: Any, order: dict[str, Any], track: Track, size: int, ended:
         "missing_from": missing_samples(stream, size) if order["indexed"] else None,
     }
     if stream.type == "video" and context is not None:
-        facts |= describe_video(stream, order, track, ended)
+        known = (pictures or {}).get(stream.index)
+        facts |= describe_video(
+            stream, order, track, ended, lambda: known if pictures is not None else first_frame(order, stream.index)
+        )
     if stream.type == "audio" and context is not None:
         facts |= {
             "channels": context.channels or 0,
