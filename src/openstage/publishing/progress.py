@@ -26,6 +26,8 @@ class Progress:
         """Prepare; `note` writes percent down and tells whether the task is still wanted."""
         self._note = note
         self.percent = 0.0
+        self.ending = False
+        """The end of the task is being written down, which tells more than its progress."""
 
     def within(self, first: float, last: float) -> Callable[[float], None]:
         """Return what takes the percent of a part of the task, which goes from `first` to `last` of the whole."""
@@ -43,7 +45,7 @@ class Progress:
 
         """
         try:
-            wanted = await self._note(self.percent)
+            wanted = self.ending or await self._note(self.percent) or self.ending
         except Unavailable as error:
             # The work itself doesn't need the database; it will be back, or the end of the task says so.
             _log.warning("progress can't be written", error=error.message)

@@ -110,6 +110,7 @@ class Step:
                 raise Superseded
             crashpoints.reached(f"{self.task.kind}-ending")
 
+        self.progress.ending = True
         await self.commit(write_all)
         crashpoints.reached(f"{self.task.kind}-ended")
 
