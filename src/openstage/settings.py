@@ -79,6 +79,16 @@ class Settings(BaseSettings):
         NonNegativeInt,
         Field(description="Bytes an app may store unless its own quota says otherwise; 0: no limit."),
     ] = 0
+    sign_up: Annotated[bool, Field(description="Anybody may make an account; else only `openstage user create` does.")] = (
+        False
+    )
+    proxies: Annotated[
+        str,
+        Field(
+            description="Addresses or networks of proxies, with commas between: what they say of a client's address"
+            " (`X-Forwarded-For`) is believed, and counts where guesses are limited."
+        ),
+    ] = "127.0.0.0/8, ::1"
     max_upload: Annotated[Bytes, Field(description="Largest file that may be uploaded, in bytes.")] = 256 * GIB
     max_piece: Annotated[Bytes, Field(description="Largest piece of an upload, in bytes.")] = 16 * GIB
     min_free: Annotated[
@@ -101,6 +111,13 @@ class Settings(BaseSettings):
     secret_grace: Annotated[
         NonNegativeInt, Field(description="For so long the old secret stays valid after a rotation.")
     ] = 1 * DAY
+    session_lifetime: Annotated[
+        Seconds, Field(description="A browser that was not used for so long is signed out.")
+    ] = 30 * DAY
+    code_lifetime: Annotated[Seconds, Field(description="Life of an authorization code.")] = 5 * 60
+    device_code_lifetime: Annotated[
+        Seconds, Field(description="For so long a device waits for the person who confirms its sign-in.")
+    ] = 15 * 60
     address_lifetime: Annotated[Seconds, Field(description="Life of a signed media address.")] = 15 * 60
     upload_lifetime: Annotated[Seconds, Field(description="Life of an unfinished upload after its last piece.")] = (
         7 * DAY

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from collections.abc import Sequence
 
 from psycopg.rows import class_row
 
@@ -9,10 +10,12 @@ from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.identity.errors import BadClient, UnknownApp
 from openstage.identity.keys import Keys
-from openstage.identity.models import App, AppCredentials, AppState
+from openstage.identity.models import Account, App, AppCredentials, AppState
+from openstage.identity.redirects import acceptable
+from openstage.identity.scopes import known
 from openstage.settings import Settings
 
-COLUMNS = "id, client_id, name, state, quota, stored, reserved, created_at"
+COLUMNS = "id, client_id, name, state, quota, stored, reserved, created_at, developer_id, public, redirects, scopes"
 
 
 async def keys_of(database: Database, settings: Settings) -> Keys:
@@ -35,7 +38,7 @@ class Apps:
         self._keys = keys
 
     async def create(self, name: str, *, state: AppState = "approved", quota: int | None = None) -> AppCredentials:
-        """Make an app; its secret is shown here and never again."""
+        """Make an app; its secret is shown here and never again. For OAuth see `configure`."""
         credentials = AppCredentials(client_id=secrets.token_hex(16), client_secret=secrets.token_hex(16))
         async with self._database.connection() as connection:
             await connection.execute(
@@ -71,6 +74,48 @@ class Apps:
     async def set_quota(self, client_id: str, quota: int | None) -> App:
         """Set an app's own quota in bytes; None: the server's setting, 0: no limit. Raises UnknownApp."""
         return await self._update(client_id, "quota = %(value)s", quota)
+
+    async def configure(
+        self,
+        client_id: str,
+        *,
+        redirects: Sequence[str] | None = None,
+        scopes: Sequence[str] | None = None,
+        public: bool | None = None,
+    ) -> App:
+        """Set what an app may do as an OAuth client; what is None stays. Tokens that were given stay as they are.
+
+        Args:
+            client_id: the app's id.
+            redirects: addresses that codes may be sent to.
+            scopes: what it may ask for.
+            public: whether it can't keep a secret.
+
+        Raises:
+            BadRedirect: an address may not be registered.
+            BadScope: there is no such scope.
+            UnknownApp: no app has this id.
+
+        """
+        values: dict[str, object] = {}
+        if redirects is not None:
+            values["redirects"] = list(dict.fromkeys(map(acceptable, redirects)))
+        if scopes is not None:
+            values["scopes"] = known(scopes)
+        if public is not None:
+            values["public"] = public
+        for column, value in values.items():
+            await self._update(client_id, f"{column} = %(value)s", value)
+        return await self.find(client_id)
+
+    async def set_developer(self, client_id: str, developer: Account | None) -> App:
+        """Give an app to a developer, or back to the operator: its users' unionids are that developer's from now on.
+
+        Raises:
+            UnknownApp: no app has this id.
+
+        """
+        return await self._update(client_id, "developer_id = %(value)s", developer.id if developer else None)
 
     async def rotate_secret(self, client_id: str) -> AppCredentials:
         """Give an app a new secret; the old one stays valid for `settings.secret_grace` seconds. Raises UnknownApp."""

@@ -1,15 +1,33 @@
 """Authorisation: who may have a token, what a token says, and how it is renewed."""
 
-import datetime as dt
+import contextlib
+from collections.abc import Sequence
 
 from openstage.database.engine import Connection, Database
 from openstage.database.lookups import SharedLookup
 from openstage.database.text import storable
 from openstage.identity import quota, tokens
+from openstage.identity.accounts import Accounts
 from openstage.identity.apps import Apps
-from openstage.identity.errors import AppNotUsable, BadClient, BadUid, RefreshInvalid, TokenExpired, TokenInvalid
+from openstage.identity.authorisations import Authorisations
+from openstage.identity.codes import Codes
+from openstage.identity.devices import Devices
+from openstage.identity.errors import (
+    AppNotUsable,
+    BadClient,
+    BadUid,
+    RefreshInvalid,
+    ScopeMissing,
+    TokenExpired,
+    TokenInvalid,
+    UnknownAuthorisation,
+)
+from openstage.identity.guesses import Guesses
+from openstage.identity.issuing import STANDARD, Issuer, Terms
 from openstage.identity.keys import Keys
-from openstage.identity.models import App, Caller, Realm, TokenPair
+from openstage.identity.models import Account, App, Caller, EndedBy, Issued, Realm, TokenPair
+from openstage.identity.scopes import Scope
+from openstage.identity.sessions import Sessions
 from openstage.identity.users import Users
 from openstage.settings import Settings
 
@@ -18,19 +36,25 @@ LONGEST_UID = 256
 
 
 class Identity:
-    """Apps, tokens and quota of one server."""
+    """Apps, people, tokens and quota of one server."""
 
     def __init__(self, database: Database, settings: Settings, keys: Keys) -> None:
         self.apps = Apps(database, settings, keys)
         self.users = Users(database)
+        self.guesses = Guesses(database)
+        self.accounts = Accounts(database, self.guesses)
+        self.sessions = Sessions(database, settings)
+        self.authorisations = Authorisations(database)
+        self._issuer = Issuer(settings, keys)
+        self.codes = Codes(database, settings, self._issuer)
+        self.devices = Devices(database, settings, self._issuer)
         self._database = database
         self._settings = settings
-        self._successor_key = keys.derive(b"refresh successors")
         self._callers = SharedLookup(
             database,
             """
             select asked.number, t.expires_at <= now(), f.revoked_at is not null,
-                   f.app_id, f.user_id, a.state, a.client_id, u.uid
+                   f.app_id, f.user_id, a.state, a.client_id, u.uid, f.scopes, u.account_id
             from unnest(%s::bytea[]) with ordinality as asked (digest, number)
             join access_token t using (digest)
             join token_family f on f.id = t.family_id
@@ -39,10 +63,41 @@ class Identity:
             """,
         )
 
+    async def authenticate(self, client_id: str, client_secret: str, *, address: str = "") -> App:
+        """Return the app whose id and secret these are.
+
+        Args:
+            client_id: the app's id.
+            client_secret: the app's secret.
+            address: from where it is tried, for the limit on guesses.
+
+        Raises:
+            BadClient: the id is unknown, the secret is wrong, or the app has been deleted.
+            TooManyGuesses: it wasn't even looked at.
+
+        """
+        await self.guesses.check("secret", address=address)
+        try:
+            async with self._database.connection() as connection:
+                app = await self.apps.authenticate(connection, client_id, client_secret)
+        except BadClient:
+            await self.guesses.charge("secret", address=address)
+            raise
+        if app.state == "deleted":
+            raise BadClient("This app has been deleted.")
+        return app
+
     async def authorise(
-        self, client_id: str, client_secret: str, *, realm: Realm = "app", uid: str = "", nick: str = ""
+        self,
+        client_id: str,
+        client_secret: str,
+        *,
+        realm: Realm = "app",
+        uid: str = "",
+        nick: str = "",
+        address: str = "",
     ) -> TokenPair:
-        """Issue tokens to an app, for itself or for one of its end users.
+        """Issue tokens to an app, for itself or for one of its end users, with all that it may ask for.
 
         A frozen or unreviewed app gets tokens too, as documented: its uploads are refused with the reason. A deleted
         one doesn't exist any more.
@@ -50,121 +105,113 @@ class Identity:
         Raises:
             BadClient: the id is unknown, the secret is wrong, or the app has been deleted.
             BadUid: the uid is too long.
+            TooManyGuesses: too many wrong secrets came from this address.
 
         """
-        async with self._database.transaction() as connection:
-            app = await self.apps.authenticate(connection, client_id, client_secret)
-            if app.state == "deleted":
-                raise BadClient("This app has been deleted.")
-            user_id = await self._user(connection, app, realm, uid, nick)
-            row = await (
-                await connection.execute(
-                    "insert into token_family (app_id, user_id) values (%s, %s) returning id", (app.id, user_id)
-                )
-            ).fetchone()
-            assert row is not None  # an insert that returns gives a row
-            pair = TokenPair(
-                access_token=tokens.new_access_token(),
-                expires_in=self._settings.access_token_lifetime,
-                refresh_token=tokens.new_refresh_token(),
-            )
-            await self._store(connection, row[0], pair)
-        return pair
+        app = await self.authenticate(client_id, client_secret, address=address)
+        return (await self.authorise_app(app, realm=realm, uid=uid, nick=nick)).pair
 
-    async def resolve(self, access_token: str) -> Caller:
+    async def authorise_app(
+        self,
+        app: App,
+        *,
+        realm: Realm = "app",
+        uid: str = "",
+        nick: str = "",
+        scopes: Sequence[str] | None = None,
+        terms: Terms = STANDARD,
+    ) -> Issued:
+        """Issue tokens to an app that has proved itself; `scopes`: all that it may ask for. Raises BadUid."""
+        async with self._database.transaction() as connection:
+            user_id = await self._user(connection, app, realm, uid, nick)
+            return await self._issuer.issue(
+                connection,
+                app_id=app.id,
+                user_id=user_id,
+                scopes=app.scopes if scopes is None else scopes,
+                origin="client",
+                terms=terms,
+            )
+
+    async def resolve(self, access_token: str, *, needs: Scope | None = None) -> Caller:
         """Tell whom an access token speaks for, whatever the state of the app.
 
         Raises:
             TokenInvalid: never issued, or revoked.
             TokenExpired: its life is over.
+            ScopeMissing: nobody allowed it what is needed here.
 
         """
         row = await self._callers.row(tokens.digest(access_token))
         if row is None:
             raise TokenInvalid("The access_token is unknown; authorise again.")
-        expired, revoked, *caller = row
+        expired, revoked, app_id, user_id, app_state, client_id, uid, scopes, account_id = row
         if revoked:
             raise TokenInvalid("The access_token was revoked; authorise again.")
         if expired:
             raise TokenExpired("The access_token has expired; refresh it or authorise again.")
-        return Caller(*caller)
+        if needs is not None and needs not in scopes:
+            raise ScopeMissing(f"The access_token has no scope {needs}; ask the person for it.")
+        return Caller(app_id, user_id, app_state, client_id, uid, tuple(scopes), account_id)
 
-    async def resolve_usable(self, access_token: str) -> Caller:
+    async def resolve_usable(self, access_token: str, *, needs: Scope | None = None) -> Caller:
         """Like `resolve`, and raises AppNotUsable unless the app is approved."""
-        caller = await self.resolve(access_token)
+        caller = await self.resolve(access_token, needs=needs)
         if caller.app_state != "approved":
             raise AppNotUsable(caller.app_state)
         return caller
 
-    async def refresh(self, client_id: str, refresh_token: str, client_secret: str | None = None) -> TokenPair:
+    async def refresh(
+        self, client_id: str, refresh_token: str, client_secret: str | None = None, *, address: str = ""
+    ) -> TokenPair:
+        """Exchange a refresh token for new tokens; see `renew`."""
+        if client_secret:
+            await self.authenticate(client_id, client_secret, address=address)
+        return (await self.renew(client_id, refresh_token, address=address)).pair
+
+    async def renew(self, client_id: str, refresh_token: str, *, address: str = "") -> Issued:
         """Exchange a refresh token for new tokens.
 
         It can be used once. Again within `settings.refresh_grace` seconds it gives the same successor; later it
-        revokes all that came of it, for then two parties hold it (RFC 9700, 4.14.2).
+        revokes all that came of it, for then two parties hold it (RFC 9700, 4.14.2). Where the authorisation keeps its
+        refresh token (`Terms.keeps_refresh`) it is used again and again.
 
         Args:
             client_id: the app the token was issued to.
             refresh_token: the token.
-            client_secret: checked where given.
+            address: from where it is tried, for the limit on guesses.
 
         Raises:
-            BadClient: no such app, or a wrong secret.
+            BadClient: no such app.
             RefreshInvalid: unknown, expired, revoked, used up, or of another app.
+            AccountDisabled: the token speaks for a person whose account has been disabled.
+            TooManyGuesses: too many wrong ones came from this address.
 
         """
-        reused = False
-        async with self._database.transaction() as connection:
-            if client_secret:
-                await self.apps.authenticate(connection, client_id, client_secret)
-            row = await (
-                await connection.execute(
-                    """
-                    select r.family_id, r.expires_at <= now(), r.used_at, now(), f.revoked_at is not null
-                    from refresh_token r
-                    join token_family f on f.id = r.family_id
-                    join app a on a.id = f.app_id
-                    where r.digest = %s and a.client_id = %s
-                    for update of r
-                    """,
-                    (tokens.digest(refresh_token), storable(client_id)),
-                )
-            ).fetchone()
-            if row is None:
+        await self.guesses.check("code", address=address)
+        try:
+            async with self._database.transaction() as connection:
+                issued = await self._issuer.refresh(connection, client_id, refresh_token)
+        except RefreshInvalid:
+            async with self._database.connection() as connection:
                 await self._require_app(connection, client_id)
-                raise RefreshInvalid("The refresh_token is unknown; authorise again.")
-            family_id, expired, used_at, now, revoked = row
-            if revoked or expired:
-                raise RefreshInvalid("The refresh_token is no longer valid; authorise again.")
-            successor = TokenPair(
-                access_token=tokens.successor_access_token(self._successor_key, refresh_token),
-                expires_in=self._settings.access_token_lifetime,
-                refresh_token=tokens.successor_refresh_token(self._successor_key, refresh_token),
-            )
-            if used_at is None:
-                await connection.execute(
-                    "update refresh_token set used_at = now() where digest = %s", (tokens.digest(refresh_token),)
-                )
-                await self._store(connection, family_id, successor)
-            elif now - used_at > dt.timedelta(seconds=self._settings.refresh_grace):
-                # Committed, not rolled back: that is why the error is raised after the transaction.
-                await connection.execute("update token_family set revoked_at = now() where id = %s", (family_id,))
-                reused = True
-        if reused:
+            await self.guesses.charge("code", address=address)
+            raise
+        if issued is None:
             raise RefreshInvalid(
                 "The refresh_token was used before: what came of it has been revoked; authorise again."
             )
-        return successor
+        return issued
 
     async def revoke(self, access_token: str) -> None:
         """End an access token and all that share its authorisation; an unknown one is no error (RFC 7009, 2.2)."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                """
-                update token_family set revoked_at = now()
-                where revoked_at is null and id in (select family_id from access_token where digest = %s)
-                """,
-                (tokens.digest(access_token),),
-            )
+        with contextlib.suppress(UnknownAuthorisation):
+            await self.authorisations.revoke_token(access_token, by="app")
+
+    async def sign_out_everywhere(self, account: Account, *, by: EndedBy) -> tuple[int, int]:
+        """End a person's sessions and all that they allowed to apps; returns how many of each ended."""
+        sessions = await self.sessions.end_all(account.id)
+        return sessions, await self.authorisations.withdraw_all(account.id, by=by)
 
     async def reserve(self, connection: Connection, app_id: int, size: int) -> None:
         """Set bytes of an app's quota aside; see `quota.reserve`."""
@@ -179,7 +226,7 @@ class Identity:
         await quota.release(connection, app_id, stored=stored)
 
     async def forget_expired(self) -> int:
-        """Remove families of which no token can be used any more; returns how many."""
+        """Remove what no longer opens anything: tokens, codes, sessions, counts of guesses; returns how many."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(
                 """
@@ -188,26 +235,13 @@ class Identity:
                   and not exists (select from refresh_token r where r.family_id = f.id and r.expires_at > now())
                 """
             )
-        return cursor.rowcount
-
-    async def _store(self, connection: Connection, family_id: int, pair: TokenPair) -> None:
-        await connection.execute(
-            """
-            with access as (
-                insert into access_token (digest, family_id, expires_at)
-                values (%(access)s, %(family)s, now() + make_interval(secs => %(access_life)s))
-            )
-            insert into refresh_token (digest, family_id, expires_at)
-            values (%(refresh)s, %(family)s, now() + make_interval(secs => %(refresh_life)s))
-            """,
-            {
-                "family": family_id,
-                "access": tokens.digest(pair.access_token),
-                "access_life": pair.expires_in,
-                "refresh": tokens.digest(pair.refresh_token),
-                "refresh_life": self._settings.refresh_token_lifetime,
-            },
+        others = (
+            self.codes.forget_expired,
+            self.devices.forget_expired,
+            self.sessions.forget_expired,
+            self.guesses.forget,
         )
+        return cursor.rowcount + sum([await forget() for forget in others])
 
     @staticmethod
     async def _user(connection: Connection, app: App, realm: Realm, uid: str, nick: str) -> int:

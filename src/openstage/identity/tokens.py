@@ -24,6 +24,16 @@ def new_refresh_token() -> str:
     return secrets.token_hex(HEX_DIGITS)
 
 
+def new_code() -> str:
+    """Make a code that an app exchanges for tokens, or by which a device asks for them."""
+    return secrets.token_urlsafe(32)
+
+
+def random_bytes(count: int) -> bytes:
+    """Return bytes that nobody can guess."""
+    return secrets.token_bytes(count)
+
+
 def digest(token: str) -> bytes:
     """Return what the database holds in a token's place."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()

@@ -62,13 +62,15 @@ class Users:
         """Return one end user; raises UnknownUser."""
         if users := await self._select("u.id = %(id)s", {"id": user_id, "limit": 1}):
             return users[0]
-        raise UnknownUser(f"There is no user number {user_id}; see `openstage user list`.")
+        raise UnknownUser(f"There is no user number {user_id}; see `openstage end-user list`.")
 
     async def sign_out(self, user_id: int) -> int:
         """Revoke all tokens that speak for a user; returns how many authorisations ended. Raises UnknownUser."""
         await self.show(user_id)
         async with self._database.connection() as connection:
             cursor = await connection.execute(
-                "update token_family set revoked_at = now() where user_id = %s and revoked_at is null", (user_id,)
+                "update token_family set revoked_at = now(), ended_by = 'operator'"
+                " where user_id = %s and revoked_at is null",
+                (user_id,),
             )
         return cursor.rowcount
