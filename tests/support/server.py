@@ -37,15 +37,16 @@ def listens(port: int) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, **options: Any) -> AsyncIterator[str]:
+async def serving(app: Any, *, port: int = 0, **options: Any) -> AsyncIterator[str]:
     """Serve `app` from this event loop; gives the address without a slash at its end.
 
     Args:
         app: the ASGI application; its lifespan is run.
+        port: where; 0: at a free one.
         options: further arguments of `granian.server.embed.Server`.
 
     """
-    port = free_port()
+    port = port or free_port()
     server = Server(
         app,
         address="127.0.0.1",

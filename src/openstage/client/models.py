@@ -91,6 +91,8 @@ class Addresses:
     """HLS by quality: `96` fastest, `1` smooth, `2` high, `3` super, `4` 720p, `5` 1080p."""
     mp4: Mapping[str, str] = field(default_factory=dict)
     """MP4 by quality: `1` smooth (200 kb/s), `2` high (400 kb/s)."""
+    mp3: Mapping[str, str] = field(default_factory=dict)
+    """MP3 by quality, of sound without pictures; Openstage's own."""
 
     @property
     def best_m3u8(self) -> str | None:
@@ -100,7 +102,8 @@ class Addresses:
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> "Addresses":
         """Read the wire's `{"mp4": {…}, "m3u8": {…}}`."""
-        return cls(m3u8=_text_by_text(data.get("m3u8")), mp4=_text_by_text(data.get("mp4")))
+        forms = {form: _text_by_text(data.get(form)) for form in ("m3u8", "mp4", "mp3")}
+        return cls(**forms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,9 @@ class Status:
     step: str = ""
     """What publication is doing now, where the server tells (Openstage does)."""
     percent: float | None = None
-    """How far it is with that."""
+    """How far production is; a video plays before it is at 100, and gets better until then."""
+    notice: str = ""
+    """What a person should know of it, such as that the server is slower than playback."""
     image: str = ""
     thumbnail: str = ""
     player_url: str = ""
@@ -137,6 +142,7 @@ class Status:
             message=str(reply.get("msg") or data.get("msg") or ""),
             step=str(data.get("step") or ""),
             percent=_number(data["percent"]) if "percent" in data else None,
+            notice=str(data.get("notice") or ""),
             image=str(data.get("img") or ""),
             thumbnail=str(data.get("thumbnail") or ""),
             player_url=str(data.get("swfurl") or ""),

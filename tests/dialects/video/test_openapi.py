@@ -12,6 +12,7 @@ from tests.support.openapi_client import Client, vars_of
 from tests.support.works import enter_work
 
 FULL_STATUS_FIELDS = {"img", "thumbnail", "swfurl", "urllist", "msg"}
+OUR_FIELDS = {"state", "step", "percent", "notice"}
 LISTED_FIELDS = {
     "fileId": str,
     "fileName": str,
@@ -63,13 +64,43 @@ async def test_the_status_of_a_published_video_is_the_documents(
     file_id = await enter_work(module_database, owner)
     reply = await client.call("/api/file/fullStatus", file_id=file_id)
     data = reply["data"]
-    assert data.keys() == FULL_STATUS_FIELDS
+    assert data.keys() == FULL_STATUS_FIELDS | OUR_FIELDS
+    assert (data["state"], data["step"], data["notice"]) == ("published", "", "")
     assert data["urllist"].keys() == {"mp4", "m3u8"}
     assert data["urllist"]["mp4"].keys() == {"1", "2"}
     assert data["urllist"]["m3u8"].keys() == {"96", "1"}
     addresses = [data["img"], data["thumbnail"], data["swfurl"], *data["urllist"]["mp4"].values()]
     assert all(address.startswith("http://") for address in addresses)
     assert data["msg"] == ""
+
+
+async def test_a_video_plays_before_all_of_it_is_made_and_the_status_says_how_far_it_is(
+    client: Client, module_database: Database, owner: tuple[int, int]
+) -> None:
+    file_id = await enter_work(module_database, owner)
+    async with module_database.connection() as connection:
+        await connection.execute(
+            "update work set pending = true, step = 'chunk', percent = 41.234, notice = 'Slow.' where file_id = %s",
+            (file_id,),
+        )
+        await connection.execute(
+            "update rendition set complete = false"
+            " from work where work.id = work_id and file_id = %s and (kind = 'mp4' or quality in ('a', '96'))",
+            (file_id,),
+        )
+    reply = await client.call("/api/file/fullStatus", file_id=file_id)
+    data = reply["data"]
+    assert reply["code"] == "A00000"
+    ours = {"state": "published", "step": "chunk", "percent": 41.2, "notice": "Slow."}
+    assert {name: data[name] for name in OUR_FIELDS} == ours
+    assert data["urllist"]["mp4"] == {}
+    assert data["urllist"]["m3u8"].keys() == {"1"}, "what is whole"
+    async with module_database.connection() as connection:
+        await connection.execute(
+            "update rendition set complete = false from work where work.id = work_id and file_id = %s", (file_id,)
+        )
+    reply = await client.call("/api/file/urllist", file_id=file_id)
+    assert reply["data"]["m3u8"].keys() == {"96", "1"}, "or what grows: there is always something to play"
 
 
 async def test_other_peoples_videos_dont_exist(

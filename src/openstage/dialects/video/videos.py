@@ -1,6 +1,6 @@
 """Sections 1.5 and 4 to 7 of the document: what an app says of its videos and asks about them."""
 
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -57,8 +57,8 @@ FILE_STATUS: Final = {
 class MediaAddresses(Protocol):
     """Addresses that this dialect hands out."""
 
-    async def urllist(self, slug: str) -> dict[Literal["mp4", "m3u8"], dict[str, str]]:
-        """Return signed addresses under `mp4` and `m3u8`, by quality."""
+    async def urllist(self, slug: str) -> dict[str, dict[str, str]]:
+        """Return signed addresses under `mp4` and `m3u8`, and `mp3` of sound alone, by quality."""
 
     def picture(self, slug: str, kind: PictureKind) -> str:
         """Return the address of a picture."""
@@ -127,6 +127,11 @@ class Videos:
             "swfurl": "",
             "urllist": {"mp4": {}, "m3u8": {}},
             "msg": message,
+            # Ours: a video plays while better renditions of it are still being made.
+            "state": work.state,
+            "step": work.step,
+            "percent": round(work.percent, 1),
+            "notice": work.notice,
         }
         if work.visible:
             data |= {
@@ -135,8 +140,6 @@ class Videos:
                 "swfurl": self._addresses.embed(work.slug),
                 "urllist": await self._addresses.urllist(work.slug),
             }
-        elif work.state == "publishing":
-            data |= {"step": work.step, "percent": round(work.percent, 1)}
         return reply(STATUS_CODES[work.state], data=data, msg=message)
 
     async def video_list(self, request: Request) -> Response:
