@@ -5,12 +5,12 @@ from pathlib import Path
 
 from openstage.media import commands
 from openstage.media.commands import Source
+from openstage.media.encoding import NICE, reason_of
 from openstage.media.errors import Unplayable
 from openstage.media.models import MediaInfo, Rendition
 from openstage.media.mp3 import describe_mp3
-from openstage.media.renditions import reason_of
 from openstage.media.sandbox import Limits, run
-from openstage.media.sound import NICE, mp3_output
+from openstage.media.sound import mp3_output
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 

@@ -4,7 +4,6 @@ Tracks for the MP4 files of a film; of sound alone the MP4 and MP3 files themsel
 """
 
 import asyncio
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +11,13 @@ from msgspec import Struct
 
 from openstage.media import commands
 from openstage.media.commands import MP4_SOUND, MP4_SOUND_ALONE, Mp4, Source
-from openstage.media.errors import ScratchFull, Unplayable
+from openstage.media.describe import describe_mp4
+from openstage.media.encoding import NICE, reason_of, require_room
+from openstage.media.errors import Unplayable
 from openstage.media.loudness import Loudness, loudness_filter, read_loudness
 from openstage.media.models import AudioStream, MediaInfo, Rendition
 from openstage.media.mp3 import describe_mp3
 from openstage.media.progress import OnProgress, Percent
-from openstage.media.renditions import describe_mp4, reason_of
 from openstage.media.sandbox import Limits, run
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.media.waveform import Waveform, read_waveform, to_png, waveform_filters, waveform_scale
@@ -25,7 +25,6 @@ from openstage.settings import Settings
 
 MP3_RATES = {"1": 128_000, "2": 256_000}  # bits per second of stereo; sound of one channel takes half
 STEREO = 2
-NICE = 15
 SLOWEST, BASE_SECONDS = (
     5,
     600,
@@ -148,8 +147,7 @@ def _task(source: Path, info: MediaInfo, folder: Path, settings: Settings, *, me
 
 def _prepare(task: _Task) -> None:
     """Make the folders that ffmpeg writes to, if there is room."""
-    if shutil.disk_usage(task.folder).free < task.settings.min_free:
-        raise ScratchFull("There is no room on the disk for working on the file; it goes on when there is.")
+    require_room(task.folder, task.settings)
     for name in ("mp4", *(["mp3"] if task.mp3s else [])):
         (task.folder / name).mkdir(exist_ok=True)
 

@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from openstage.media import commands
 from openstage.media.commands import Source
+from openstage.media.encoding import NICE, reason_of
 from openstage.media.errors import Unplayable
 from openstage.media.models import MediaInfo, VideoStream
-from openstage.media.renditions import reason_of
 from openstage.media.sandbox import MIB, Limits, run
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
@@ -35,7 +35,6 @@ LONGEST_SIDE = 320
 COLUMNS, ROWS = 5, 5
 QUALITIES = (5, 10, 20, 31)  # of the JPEG encoder: 2 is best, 31 worst; the first one that keeps the size
 SHEET_BYTES = 256 * 1024
-NICE = 15
 SHEET_LIMITS = Limits(seconds=120, cpu_seconds=120, file_size=64 * MIB, nice=NICE)
 FRAMES, TIMES, TILES = "frames.yuv", "frames.txt", "tiles.yuv"
 KEYFRAMES = ("-skip_frame", "nokey")
