@@ -41,9 +41,7 @@ class Openstage:
     def command(self, *arguments: str) -> Any:
         """Run `openstage … --json` beside the server."""
         command = [sys.executable, "-m", "openstage.cli", *arguments, "--json"]
-        run = subprocess.run(
-            command, env={**os.environ, **self.environment}, capture_output=True, text=True, check=True
-        )
+        run = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True)
         return json.loads(run.stdout)
 
     def authorise(self) -> None:
@@ -191,10 +189,9 @@ def running_openstage(scratch: Path, **settings: str) -> Iterator[Openstage]:
     """
     port = free_port()
     data = scratch / "openstage"
-    own = {"OPENSTAGE_DATA": str(data), "OPENSTAGE_LISTEN": f"127.0.0.1:{port}", "OPENSTAGE_CONFIG": os.devnull}
-    for name in os.environ:
-        if name.startswith("OPENSTAGE_") and name not in own:
-            own[name] = ""  # the defaults are what is measured
+    # The defaults are what is measured, whatever the one who measures has set for himself.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("OPENSTAGE_")}
+    own |= {"OPENSTAGE_DATA": str(data), "OPENSTAGE_LISTEN": f"127.0.0.1:{port}", "OPENSTAGE_CONFIG": os.devnull}
     own |= {f"OPENSTAGE_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "openstage.cli", "serve"]
     with running(command, log=scratch / "openstage.log", port=port, environment=own) as process:

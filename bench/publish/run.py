@@ -93,8 +93,8 @@ def attempt(title: str, run: Callable[[], list[Section]]) -> list[Section]:
 
 
 @contextmanager
-def running_bench(scratch: Path) -> Iterator[Bench]:
+def running_bench(scratch: Path, **settings: str) -> Iterator[Bench]:
     """Run a server of our own for the length of the block; what is deleted is removed within a minute."""
     scratch.mkdir(parents=True)
-    with running_openstage(scratch, deletion_grace="1") as server, database_of(server) as database:
+    with running_openstage(scratch, deletion_grace="1", **settings) as server, database_of(server) as database:
         yield Bench(server, database)

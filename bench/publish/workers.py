@@ -1,7 +1,6 @@
 """Two workers against one, each with one slot and encoders of one thread; and what all of a work costs a server."""
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
@@ -85,7 +84,7 @@ class Sharing:
 
 @contextlib.contextmanager
 def _worker(bench: Bench, scratch: Path, number: int) -> "Iterator[subprocess.Popen[bytes]]":
-    environment = {**os.environ, **bench.server.environment, "OPENSTAGE_WORKER_CONCURRENCY": "1"}
+    environment = {**bench.server.environment, "OPENSTAGE_WORKER_CONCURRENCY": "1"}
     with (scratch / f"worker-{number}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "openstage.cli", "worker"],
