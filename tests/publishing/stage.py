@@ -1,6 +1,7 @@
 """The parts of a server put together for tests, with one app and one user, and short ways to do the usual things."""
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,9 @@ class Stage:
         """Do the first tasks of a work's run: a rendition is there, and `plan` has entered others."""
         first = await self.claim(file_id, "first")
         assert first is not None
-        await self.end(first, await self.store_rendition(first), offer=True)
+        rung = await self.store_rendition(first)
+        mp4 = dataclasses.replace(rung, kind="mp4", quality="1", segments=())
+        await self.end(first, rung, mp4, offer=True)
         await self.store.put(original_key(file_id), b"original")
         async with self.database.transaction() as connection:
             await self.uploads.mark_stored(connection, file_id)

@@ -11,12 +11,12 @@ from procrastinate import exceptions
 
 from openstage.publishing import jobs as jobs_module
 from openstage.publishing.errors import Later
-from openstage.publishing.jobs import MEDIA_QUEUE, PatientConnector, node_queue
-from openstage.publishing.pipeline import MOST_TRIES, Pipeline
+from openstage.publishing.jobs import EARLY_QUEUE, FIRST_QUEUE, PatientConnector, node_queue
+from openstage.publishing.production import Production
 from openstage.publishing.rescue import DEAD_AFTER, NODE_PATIENCE, Rescue
 from openstage.publishing.scratch import Scratch
-from tests.publishing.stage import Stage
-from tests.publishing.tools import FakeTools
+from openstage.publishing.tasks import MOST_TRIES, NewTask
+from tests.publishing.stage import TITLE, Stage
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def running() -> set[int]:
 
 @pytest.fixture
 def rescue(stage: Stage, scratch: Scratch, running: set[int]) -> Rescue:
-    return Rescue(stage.database, stage.jobs, scratch, running)
+    return Rescue(stage.database, stage.tasks, scratch, running, node=stage.settings.base("upload"))
 
 
 async def new_worker(stage: Stage, *, silent_for: float = 0) -> int:
@@ -92,23 +92,47 @@ async def test_a_job_that_does_not_really_run_here_is_free_after_two_rounds(
     assert (await status(stage, job), await status(stage, lost)) == ("doing", "todo")
 
 
-async def test_a_work_that_lost_its_job_gets_another(stage: Stage, rescue: Rescue) -> None:
+async def test_tasks_that_lost_their_jobs_get_others(stage: Stage, rescue: Rescue) -> None:
     lost, deleted, waiting = await stage.handed_in(), await stage.handed_in(), await stage.sent()
     await stage.intake.finish(stage.caller, waiting)
     await stage.intake.delete(stage.caller, [deleted])
+    ladder = [NewTask("chunk", number) for number in range(3)]
+    await stage.produce(lost, then=[*ladder, NewTask("sound"), NewTask("join")])
+    await stage.end(await stage.claim(lost, "chunk", 1))
+    assert await stage.claim(lost, "chunk", 2) is not None  # by a worker that is gone
     await stage.execute("delete from procrastinate_jobs")
     for _ in range(2):
         await rescue.round()
-    assert await stage.job_count(lost) == 1
-    assert await stage.value("select count(*) from procrastinate_jobs") == 1
+    assert sorted(await stage.jobs(lost)) == ["chunk", "chunk", "sound"]
+    assert await stage.value("select count(*) from procrastinate_jobs") == 3
 
 
-async def test_a_second_wish_brings_a_waiting_job_forward(stage: Stage) -> None:
+async def test_a_work_that_an_older_version_was_producing_begins_anew(stage: Stage, rescue: Rescue) -> None:
     file_id = await stage.handed_in()
-    await stage.execute("update procrastinate_jobs set scheduled_at = now() + interval '1 hour'")
-    await stage.operations.rerun(file_id)
-    assert await stage.job_count(file_id) == 1
-    assert await stage.value("select scheduled_at from procrastinate_jobs") is None
+    await stage.execute("update work set claim = ''")
+    await stage.execute("delete from production_run")
+    await stage.execute("delete from procrastinate_jobs")
+    await rescue.round()
+    assert await stage.jobs(file_id) == ["first"]
+    await stage.produce(file_id)
+    assert await stage.state(file_id) == "published"
+
+
+async def test_an_early_task_whose_worker_died_leaves_the_early_queue_with_its_upload(
+    stage: Stage, rescue: Rescue
+) -> None:
+    await rescue.register()
+    node, worker = stage.settings.base("upload"), await new_worker(stage, silent_for=DEAD_AFTER + 1)
+    file_id = await stage.sent()
+    assert await stage.tasks.begin_early(file_id)
+    await stage.value("select id from procrastinate_fetch_job_v2(null, %s)", worker)
+    assert await stage.claim(file_id, "first") is not None
+    await stage.intake.describe(stage.caller, file_id, TITLE)
+    await stage.intake.finish(stage.caller, file_id)
+    queue = "select string_agg(queue_name, ' ') from procrastinate_jobs"
+    assert await stage.value(queue) == node_queue(EARLY_QUEUE, node)
+    await rescue.round()
+    assert await stage.value(queue) == node_queue(FIRST_QUEUE, node)
 
 
 # --- other machines -----------------------------------------------------------------------------------------------
@@ -118,37 +142,37 @@ async def test_a_file_on_another_machine_is_left_to_it(stage: Stage, scratch: Sc
     content = staging.read_bytes()
     staging.unlink()
     await stage.execute("update upload set node = 'http://another:8080'")
-    pipeline = Pipeline(
-        stage.settings,
-        stage.database,
-        stage.store,
-        scratch,
-        staging_path=stage.uploads.staging_path,
-        tools=FakeTools().tools,
+    production = Production(
+        stage.settings, stage.database, stage.store, scratch, stage.tasks, staging_path=stage.uploads.staging_path
     )
+    task_id = await stage.value("select id from production_task where kind = 'first'")
     with pytest.raises(Later) as later:
-        await pipeline.run(file_id)
+        await production.run(task_id)
     assert later.value.node == "http://another:8080"
     assert "http://another:8080" in (await stage.work(file_id)).last_fault
 
-    queue = node_queue(later.value.node)
+    queue = node_queue(FIRST_QUEUE, later.value.node)
+    queues = "select queue_name from procrastinate_jobs"
     await stage.execute("update procrastinate_jobs set queue_name = %s, scheduled_at = now()", queue)
     await rescue.round()
-    assert await stage.value("select queue_name from procrastinate_jobs") == queue
-    await stage.execute(
-        "update procrastinate_jobs set scheduled_at = now() - make_interval(secs => %s)", NODE_PATIENCE + 1
-    )
+    assert await stage.value(queues) == queue
+    long_ago = "update procrastinate_jobs set scheduled_at = now() - make_interval(secs => %s)"
+    await stage.execute(long_ago, NODE_PATIENCE + 1)
+    await stage.execute("insert into worker_node values ('http://another:8080', now())")
     await rescue.round()
-    assert await stage.value("select queue_name from procrastinate_jobs") == MEDIA_QUEUE
+    assert await stage.value(queues) == queue  # its workers are busy, but there
+    await stage.execute("update worker_node set seen_at = now() - make_interval(secs => %s)", NODE_PATIENCE + 1)
+    await rescue.round()
+    assert await stage.value(queues) == FIRST_QUEUE
 
-    await stage.execute("update work set tries = %s", MOST_TRIES)
-    await pipeline.run(file_id)
+    await stage.execute("update production_task set tries = %s", MOST_TRIES)
+    await production.run(task_id)
     work = await stage.work(file_id)
     assert work.state == "failed"
     assert "http://another:8080" in work.reason
     staging.write_bytes(content)
     await stage.operations.rerun(file_id)
-    await pipeline.run(file_id)
+    await stage.produce(file_id)
     assert await stage.state(file_id) == "published"
 
 

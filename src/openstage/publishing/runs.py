@@ -15,6 +15,9 @@ from openstage.works import products
 
 SUPERSEDED_GRACE: Final = 600
 """Seconds for which the objects of a run stay that a rerun has replaced: replies under way still read them."""
+RETIRED_GRACE: Final = 3600
+"""Seconds beyond its own length for which a rendition can be played that isn't listed any more: who has begun with it
+may pause."""
 _AT_ONCE: Final = 50
 
 
@@ -78,3 +81,32 @@ async def remove_leftovers(
         removed += len(rows)
         if len(rows) < _AT_ONCE:
             return removed
+
+
+async def remove_retired(database: Database, store: ObjectStore, *, grace: float = RETIRED_GRACE) -> int:
+    """Remove renditions that were retired (`products.retire_source`), with their objects, once nobody plays them.
+
+    Returns:
+        How many were removed.
+
+    Raises:
+        Unavailable: database or store are away.
+
+    """
+    async with database.transaction() as connection:
+        if not await locks.may_remove_objects(connection):
+            return 0
+        rows = await (
+            await connection.execute(
+                """
+                select r.id, r.key from rendition r
+                where retired_at < now() - make_interval(secs => %s + duration_ms / 1000)
+                order by r.id limit %s for update skip locked
+                """,
+                (grace, _AT_ONCE),
+            )
+        ).fetchall()
+        for _, key in rows:
+            await store.delete_prefix(key.rpartition("/")[0])
+        await connection.execute("delete from rendition where id = any(%s)", ([row[0] for row in rows],))
+    return len(rows)

@@ -45,6 +45,7 @@ class Upkeep:
             self._uploads.sweep,
             self.purge_deleted,
             self.remove_leftovers,
+            self.remove_retired,
             self.forget_playbacks,
             self._identity.forget_expired,
             self.forget_jobs,
@@ -110,6 +111,10 @@ class Upkeep:
     async def remove_leftovers(self) -> int:
         """Remove the objects of runs that died, and of those that a rerun has replaced a while ago."""
         return await runs.remove_leftovers(self._database, self._store)
+
+    async def remove_retired(self) -> int:
+        """Remove renditions that have been listed no more for longer than anybody plays them."""
+        return await runs.remove_retired(self._database, self._store)
 
     async def forget_playbacks(self) -> int:
         """Forget playbacks whose signed addresses are long over; they stay counted."""

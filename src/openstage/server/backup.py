@@ -39,6 +39,8 @@ OBJECTS = """
     where w.purged_at is null
     union all
     select p.key from picture p join work w on w.id = p.work_id where w.purged_at is null
+    union all
+    select e.key from extra e join work w on w.id = e.work_id where w.purged_at is null
 """
 FILES = """
     select u.file_id, u.stored from upload u left join work w on w.file_id = u.file_id

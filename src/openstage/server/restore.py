@@ -11,6 +11,7 @@ import psycopg
 from openstage.database import dump, migrate
 from openstage.database.embedded import cluster_in
 from openstage.database.ownership import DataFolder
+from openstage.publishing.jobs import PRODUCE
 from openstage.server import files
 from openstage.server.backup import AT_ONCE, FORMAT, Manifest, Progress
 from openstage.server.errors import BackupRefused
@@ -64,6 +65,7 @@ def restore_backup(settings: Settings, folder: Path, progress: Progress = lambda
             dump.restore(address, folder / "database.dump")  # last: without it the rest is nothing
             _forget_lost_ranges(address, folder)
             migrate.migrate(address)
+            _begin_anew(address)
     finally:
         place.disown()
     return manifest
@@ -125,3 +127,15 @@ def _forget_lost_ranges(address: str, folder: Path) -> None:
             "update upload set received = '{}' where state = 'open' and file_id <> all(%s)",
             (there,),
         )
+
+
+def _begin_anew(address: str) -> None:
+    """Have works that were being produced begin anew: what their runs had made for later isn't in the backup.
+
+    What was in force stays so until then; a worker finds works without a run, and the sweep what is left of theirs.
+    """
+    with psycopg.connect(address) as connection:
+        connection.execute("update work set claim = '', step = '', percent = 0, notice = '' where claim <> ''")
+        connection.execute("delete from production_task")
+        connection.execute("delete from procrastinate_jobs where task_name = %s", (PRODUCE,))
+        connection.execute("delete from worker_node")
