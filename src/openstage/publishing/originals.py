@@ -73,6 +73,8 @@ class Originals:
 
         """
         link = folder / "original"
+        if link.exists():
+            return link
         if found := _link(self._staging_path(file_id), link):
             return found
         key = original_key(file_id)
@@ -144,6 +146,8 @@ def _link(path: Path, link: Path) -> Path | None:
         os.link(path, link, follow_symlinks=False)
     except FileNotFoundError:
         return None
+    except FileExistsError:  # another part of the same task was quicker
+        return link
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise

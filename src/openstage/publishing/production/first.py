@@ -15,7 +15,6 @@ from pathlib import Path
 from openstage.database.engine import Connection
 from openstage.errors import DomainError
 from openstage.media.errors import TookTooLong, Unplayable
-from openstage.media.first import FirstPlan
 from openstage.media.heads import NotYet
 from openstage.media.models import MediaInfo
 from openstage.observability.logs import get_logger
@@ -24,7 +23,7 @@ from openstage.publishing.errors import Resting, Superseded
 from openstage.publishing.production.feed import GrowingUpload, Range, growing_upload
 from openstage.publishing.production.growth import Growth
 from openstage.publishing.production.pace import slow_notice
-from openstage.publishing.production.step import Step, first_plan, note_first, nothing
+from openstage.publishing.production.step import FirstDecision, Step, first_decision, nothing
 from openstage.publishing.progress import together
 from openstage.works import lifecycle, products
 
@@ -122,24 +121,22 @@ class _First:
         await products.discard_growing(connection, self._step.task.work_id, self._step.task.run)
 
     async def _make_tracks(self) -> None:
-        info, plan = first_plan(self._step.task.plan) or await self._decide()
-        self._growth = await Growth.of(self._step, info, plan)
-        await self._growth.make(self._feed or self._source, on_segments=self._offer)
+        decision = first_decision(self._step.task.plan) or await self._decide()
+        source: Path | GrowingUpload = self._source
+        if self._feed is not None and decision.can_feed:
+            source = self._feed
+        elif self._feed is not None:
+            if not self._feed.finished.is_set():
+                raise Resting
+            source = await self._step.source()
+        self._growth = await Growth.of(self._step, decision.info, decision.plan)
+        await self._growth.make(source, on_segments=self._offer)
 
-    async def _decide(self) -> tuple[MediaInfo, FirstPlan]:
+    async def _decide(self) -> FirstDecision:
         info, can_feed = await self._head()
         plan = self._step.tools.plan_first(info, self._step.settings)
-
-        async def note(connection: Connection) -> tuple[MediaInfo, FirstPlan]:
-            noted = await self._step.update_plan(connection, lambda whole: note_first(whole, info, plan))
-            decided = first_plan(noted)
-            assert decided is not None  # it has just been noted
-            return decided
-
-        decided = await self._step.commit(note)
+        decided = await self._step.decide_first(FirstDecision(info, plan, can_feed))
         crashpoints.reached("planned")
-        if self._feed is not None and not can_feed and not self._feed.finished.is_set():
-            raise Resting
         return decided
 
     async def _head(self) -> tuple[MediaInfo, bool]:
@@ -158,11 +155,11 @@ class _First:
             size = self._step.task.work.file_size
             head = await step.tools.probe_head(self._source, size, [(0, size)], step.settings)
             if not isinstance(head, NotYet):
-                return head.info, True
+                return head.info, False
         await self._judged.wait()
         if self._verdict is None:
             raise Unplayable("The file can't be read.")  # never seen: the verdict's own error ends the task
-        return self._verdict, True
+        return self._verdict, False
 
     # --- offering it -------------------------------------------------------------------------------------------------
     async def _offer(self, *, whole: bool = False) -> None:

@@ -4,10 +4,9 @@ import msgspec
 
 from openstage.database.engine import Connection
 from openstage.media.chunks import LadderPlan
-from openstage.media.first import FirstPlan
 from openstage.media.models import MediaInfo
 from openstage.publishing import crashpoints
-from openstage.publishing.production.step import Step, first_plan, note_first
+from openstage.publishing.production.step import FirstDecision, Step
 from openstage.publishing.tasks import FIRST, PLAN, WHOLE, NewTask
 
 PICTURES_WEIGHT = 4.0
@@ -32,7 +31,8 @@ async def make_plan(step: Step) -> None:
         crashpoints.reached("probed")
         await step.commit(lambda connection: step.measured(connection, info))
     step.progress.percent = 20.0
-    first = await _first(step, info)
+    decided = FirstDecision(info, step.tools.plan_first(info, step.settings), can_feed=False)
+    first = (await step.decide_first(decided)).plan
     complexity = await step.tools.sample(source, info, step.settings) if info.main_video else None
     ladder = step.tools.plan_ladder(info, first, step.settings, complexity)
     step.progress.percent = 60.0
@@ -60,15 +60,3 @@ def tasks_of(info: MediaInfo, ladder: LadderPlan) -> list[NewTask]:
     ]
     sound = [NewTask("sound", weight=SOUND_WEIGHT)] if audio else []
     return [NewTask("pictures", weight=PICTURES_WEIGHT), *sound, *chunks, NewTask("join", weight=JOIN_WEIGHT)]
-
-
-async def _first(step: Step, info: MediaInfo) -> FirstPlan:
-    """Return what is decided of the first rendition; decide it if that hasn't been done."""
-    decided = step.tools.plan_first(info, step.settings)
-
-    async def note(connection: Connection) -> FirstPlan:
-        found = first_plan(await step.update_plan(connection, lambda plan: note_first(plan, info, decided)))
-        assert found is not None  # it has just been noted
-        return found[1]
-
-    return await step.commit(note)

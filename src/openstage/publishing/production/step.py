@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -30,6 +30,30 @@ T = TypeVar("T")
 OUTAGE_PAUSE: Final = 1.0
 _PATIENCE: Final = 120.0
 """Seconds for which what has been made waits for a database that is away."""
+
+
+class FirstDecision(NamedTuple):
+    """What has been decided of the first rendition."""
+
+    info: MediaInfo
+    """Upon what; from the header alone, as a rule."""
+    plan: FirstPlan
+    can_feed: bool
+    """Whether it can be made while the upload arrives."""
+
+
+def first_decision(plan: dict[str, Any] | None) -> FirstDecision | None:
+    """Return what has been decided of the first rendition, if it has been."""
+    if not plan or "first" not in plan:
+        return None
+    return FirstDecision(msgspec.convert(plan["info"], MediaInfo), load_plan(plan["first"]), plan["can_feed"])
+
+
+def note_first(plan: dict[str, Any], decision: FirstDecision) -> None:
+    """Note what is decided of the first rendition, unless that has been done."""
+    if "first" not in plan:
+        plan["info"], plan["first"] = msgspec.to_builtins(decision.info), dump_plan(decision.plan)
+        plan["can_feed"] = decision.can_feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +146,16 @@ class Step:
         await self.house.tasks.set_plan(connection, self.task, plan)
         return plan
 
+    async def decide_first(self, decision: FirstDecision) -> FirstDecision:
+        """Note what is decided of the first rendition, and return what holds: another task may have been quicker."""
+
+        async def note(connection: Connection) -> FirstDecision:
+            found = first_decision(await self.update_plan(connection, lambda plan: note_first(plan, decision)))
+            assert found is not None  # it has just been noted
+            return found
+
+        return await self.commit(note)
+
     async def measured(self, connection: Connection, info: MediaInfo) -> None:
         """Note what the full probe found."""
         await lifecycle.measured(
@@ -138,19 +172,6 @@ class Step:
             "select media from production_run where name = %(run)s", {"run": self.task.run}
         )
         return msgspec.convert(row[0], MediaInfo) if row and row[0] is not None else None
-
-
-def first_plan(plan: dict[str, Any] | None) -> tuple[MediaInfo, FirstPlan] | None:
-    """Return what has been decided of the first rendition, and upon what, if it has been."""
-    if not plan or "first" not in plan:
-        return None
-    return msgspec.convert(plan["info"], MediaInfo), load_plan(plan["first"])
-
-
-def note_first(plan: dict[str, Any], info: MediaInfo, first: FirstPlan) -> None:
-    """Note what is decided of the first rendition, unless that has been done."""
-    if "first" not in plan:
-        plan["info"], plan["first"] = msgspec.to_builtins(info), dump_plan(first)
 
 
 async def nothing(_: Connection) -> None:
