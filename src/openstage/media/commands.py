@@ -32,6 +32,9 @@ NEW_CELL = (
 LONG_GOP = 100_000  # frames; keyframes come where we force them and nowhere else
 SLOWEST_PACE = 5  # frames per second; a slower picture is repeated
 AROUND = 4  # frames on either side of a chunk that the deinterlacer sees
+# Channels that are mixed down to two are louder together than full scale: what would be cut off is turned down.
+LIMITER = "alimiter=limit=0.89:level=0:latency=1"
+SOUND_OFF = 0.02  # seconds: sound that is so much off its time stamps is filled up or cut
 PAD_SECONDS = 0.2  # a stream that ends so much earlier than the other is filled up
 
 COLOR_MATRICES = {
@@ -278,9 +281,11 @@ def sound_graph(source: Source, uses: Sequence[str]) -> str:
     audio = source.audio
     assert audio is not None
     filters = [
-        f"aresample={sound_sample_rate(audio)}:async=1:first_pts=0",
+        f"aresample={sound_sample_rate(audio)}:async=1:min_hard_comp={SOUND_OFF}:first_pts=0",
         f"aformat=sample_fmts=fltp:channel_layouts={'stereo' if audio.channels > 1 else 'mono'}",
     ]
+    if audio.channels > 2:
+        filters.append(LIMITER)
     if source.end - (audio.start + audio.duration) > PAD_SECONDS:
         filters.append(f"apad=whole_dur={source.end:.3f}")
     return _split(f"[0:{audio.index}]{','.join(filters)}", "asplit", uses)
