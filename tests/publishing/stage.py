@@ -163,11 +163,12 @@ class Stage:
         return [row[0] for row in rows]
 
     async def fetch(self, *queues: str) -> Task | None:
-        """Take the next job, as a worker does, and claim its task."""
-        row = await self.value(
-            "select args->>'task_id' from procrastinate_fetch_job_v2(%s, null)", list(queues) if queues else None
-        )
-        return await self.tasks.claim(int(row)) if row else None
+        """Take jobs as a worker does until there is something to do, and claim that."""
+        fetch = "select args->>'task_id' from procrastinate_fetch_job_v2(%s, null)"
+        while row := await self.value(fetch, list(queues) if queues else None):
+            if task := await self.tasks.claim(int(row)):
+                return task
+        return None
 
     async def claim(self, file_id: str, kind: str, number: int = 0) -> Task | None:
         """Claim a task of a work's run under way."""
