@@ -1,6 +1,8 @@
 """The one place where everything is put together."""
 
+import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -30,8 +32,10 @@ from openstage.health import Health
 from openstage.identity.apps import keys_of
 from openstage.identity.keys import Keys
 from openstage.identity.service import Identity
+from openstage.oauth.routes import oauth_routes
 from openstage.observability import logs
 from openstage.observability.middleware import Observed
+from openstage.proxied import Proxied
 from openstage.publishing.early import EarlyStart
 from openstage.publishing.intake import Intake
 from openstage.publishing.operations import Operations
@@ -42,6 +46,9 @@ from openstage.uploads.service import Uploads
 from openstage.works.service import Works
 
 log = logs.get_logger("app")
+
+ENDING = signal.SIGUSR1
+"""What the web server's own process sends to the application's just before it ends it."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,7 @@ def routes(services: Services, console: Console) -> list[BaseRoute]:
     return [
         *upload_calls.routes(),
         *delivery_routes(services.database, services.store, services.signer, services.settings),
+        *oauth_routes(services.identity, services.keys, services.settings),
         *api_routes(authorisation, videos),
         *Health(services.database, services.store, services.settings).routes(),
         *Events(services.standings).routes(),
@@ -142,6 +150,7 @@ def application(settings: Settings) -> ASGIApp:
             app.state.console = console
             # Routes need what has only now been opened.
             every = routes(services, console)
+            _end_streams_on_signal(services)
             app.router.routes.extend(every)
             direct.add(every)
             yield
@@ -152,7 +161,13 @@ def application(settings: Settings) -> ASGIApp:
             exception_handlers={HTTPException: _http_error, Unavailable: _unavailable, Exception: _defect},
         )
     )
-    return Observed(direct)
+    return Proxied(Observed(direct), settings.proxies)
+
+
+def _end_streams_on_signal(services: Services) -> None:
+    """Let those who listen to events go when the server is about to end: it would wait for them."""
+    with contextlib.suppress(RuntimeError, ValueError):  # not in a process of its own
+        asyncio.get_running_loop().add_signal_handler(ENDING, services.standings.end)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -118,6 +118,7 @@ class FakeStandings(Standings):
         self._look_every = 0.05
         self._watched = {}
         self._watch = None
+        self._ended = False
 
     async def now(self, slug: str) -> Standing | None:
         """As `Standings.now`."""
@@ -174,6 +175,7 @@ class Site:
 
     address: str
     works: FakeWorks
+    standings: FakeStandings
     addresses: FakeAddresses
     asked: list[str]
     """Paths under /media/ that were asked for, in order."""
@@ -232,7 +234,7 @@ def running_site(*works: Work, sound_only: Sequence[str] = (), size: tuple[int, 
     """Serve the pages with these works from a thread of its own."""
     fake = FakeWorks(size=size, sound_only=set(sound_only))
     fake.add(*works)
-    site = Site("", fake, FakeAddresses(), [])
+    site = Site("", fake, FakeStandings(fake), FakeAddresses(), [])
     up, ended = threading.Event(), threading.Event()
     faults: list[BaseException] = []
 
@@ -241,6 +243,7 @@ def running_site(*works: Work, sound_only: Sequence[str] = (), size: tuple[int, 
         async with serving(_application(site)) as site.address:
             up.set()
             await asyncio.to_thread(ended.wait)
+            site.standings.end()
 
     def run() -> None:
         try:
@@ -264,8 +267,7 @@ def running_site(*works: Work, sound_only: Sequence[str] = (), size: tuple[int, 
 
 def _application(site: Site) -> Starlette:
     settings = Settings(public_url="http://127.0.0.1")
-    standings = FakeStandings(site.works)
-    console = Console(site.works, site.addresses, standings, settings)
+    console = Console(site.works, site.addresses, site.standings, settings)
     folder = media_folder()
 
     async def media(request: Request) -> Response:
@@ -293,7 +295,7 @@ def _application(site: Site) -> Starlette:
         return console.not_found(request)
 
     routes: list[Route | Mount] = [
-        *Events(standings).routes(),
+        *Events(site.standings).routes(),
         *console.routes,
         Route("/media/{token}/{slug}/{path:path}", media),
         Route("/readyz", ready),

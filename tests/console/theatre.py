@@ -38,8 +38,9 @@ from tests.support.fixtures import cache_folder, run_ffmpeg
 from tests.support.server import serving
 
 SLUG = "abcdefgh12345678"
-DURATION = 48
-"""Seconds of the synthesised media, in segments of four."""
+SEGMENTS = 8
+DURATION = 4 * SEGMENTS
+"""Seconds of the synthesised media."""
 SIZES = {"96": (320, 180), "2": (640, 360)}
 INTERVAL = 4
 """Seconds between two pictures of the storyboard."""
@@ -66,7 +67,7 @@ def film() -> Path:
     (made / "a").mkdir()
     tone = f"sine=frequency=440:duration={DURATION}"
     run_ffmpeg("-f", "lavfi", "-i", tone, "-c:a", "aac", "-b:a", "64k", *hls, folder=made / "a")
-    grey = f"color=black:size=160x90:rate=1/{INTERVAL}:duration={DURATION},geq=lum='16+16*N':cb=128:cr=128,tile=4x3"
+    grey = f"color=black:size=160x90:rate=1/{INTERVAL}:duration={DURATION},geq=lum='16+16*N':cb=128:cr=128,tile=4x2"
     run_ffmpeg("-f", "lavfi", "-i", grey, "-frames:v", "1", "-q:v", "2", str(made / "sheet.jpg"))
     with contextlib.suppress(OSError):  # another test process was first
         made.rename(folder)
@@ -82,6 +83,7 @@ class Theatre:
     loop: asyncio.AbstractEventLoop
     database: Database
     store: ObjectStore
+    standings: Standings
     address: str = ""
     refuse_events: bool = False
     """Answer the pages' event streams as a proxy does that lets none through."""
@@ -108,7 +110,7 @@ class Theatre:
 
     def whole(self, quality: str) -> None:
         """A rendition that is whole at once."""
-        self.do(self._rendition(quality, DURATION // 4, complete=True))
+        self.do(self._rendition(quality, SEGMENTS, complete=True))
 
     def grow(self, upto: int, *qualities: str) -> None:
         """Let renditions grow to so many segments; with all of them they are whole."""
@@ -121,6 +123,11 @@ class Theatre:
     def pictures(self) -> None:
         """The storyboard and the poster."""
         self.do(self._pictures())
+
+    def plays(self) -> int:
+        """Playbacks that were counted."""
+        ((count,),) = self.do(self._sql("select play_count from work", {}))
+        return int(count)
 
     async def _sql(self, query: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
         async with self.database.connection() as connection:
@@ -171,7 +178,7 @@ class Theatre:
         async with self.database.transaction() as connection:
             for quality, segments in new.items():
                 await products.append_segments(connection, self.work_id, "r", quality, segments)
-            if upto == DURATION // 4:
+            if upto == SEGMENTS:
                 await self._complete(connection, qualities)
 
     async def _complete(self, connection: Connection, qualities: tuple[str, ...]) -> None:
@@ -190,7 +197,7 @@ class Theatre:
 
     async def _pictures(self) -> None:
         sheet = (film() / "sheet.jpg").read_bytes()
-        board = Storyboard(INTERVAL * 1000, 160, 90, 4, 3, DURATION // INTERVAL)
+        board = Storyboard(INTERVAL * 1000, 160, 90, 4, 2, DURATION // INTERVAL)
         for key in ("works/0/r/storyboard/0.jpg", "works/0/r/pictures/img.jpg"):
             await self.store.put(key, sheet)
         extra = Extra("storyboard/0.jpg", "image/jpeg", len(sheet), "works/0/r/storyboard/0.jpg")
@@ -204,10 +211,9 @@ class Theatre:
     def application(self) -> Starlette:
         """The routes that a page needs."""
         signer = AddressSigner(Keys.load(self.settings.folder), self.settings)
-        standings = Standings(self.database, look_every=0.1)
-        events = Events(standings)
+        events = Events(self.standings)
         console = Console(
-            Works(self.database), Addresses(self.database, signer, self.settings), standings, self.settings
+            Works(self.database), Addresses(self.database, signer, self.settings), self.standings, self.settings
         )
 
         async def refusable(request: Request) -> Response:
@@ -231,11 +237,14 @@ def running_theatre(settings: Settings) -> Iterator[Theatre]:
 
     async def serve() -> None:
         async with Database(settings.database_url, largest=8) as database:
-            theatre = Theatre(settings, asyncio.get_running_loop(), database, open_store(settings))
+            standings = Standings(database, look_every=0.1)
+            theatre = Theatre(settings, asyncio.get_running_loop(), database, open_store(settings), standings)
             async with serving(theatre.application(), port=settings.port) as theatre.address:
                 made.append(theatre)
                 up.set()
                 await asyncio.to_thread(ended.wait)
+                standings.end()
+            await standings.close()
 
     def run() -> None:
         try:

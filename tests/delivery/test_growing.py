@@ -79,7 +79,7 @@ async def test_a_source_too_fat_for_the_ladder_stands_in_until_a_rung_is_whole(
         playing = top.playlists[0].absolute_uri
         for address in (playing, top.media[0].absolute_uri):
             # The same for all renditions of a work (RFC 8216, 6.2.4); native players wait that long to look again.
-            assert (await fetch(stage, address))[1].target_duration == 10
+            assert (await fetch(stage, address))[1].target_duration == 15
         await stage.grow("s", complete=True)
         await stage.grow("a", complete=True)
         assert await rungs(stage) == ["720"]

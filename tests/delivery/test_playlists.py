@@ -104,7 +104,7 @@ def test_a_rendition_made_anew_has_a_new_name() -> None:
     assert one.name != rung("3", 640, 360, 800_000).name
 
 
-@given(st.lists(st.integers(1, 12_000_000), max_size=50), st.booleans(), st.booleans(), st.booleans())
+@given(st.lists(st.integers(1, 18_000_000), max_size=50), st.booleans(), st.booleans(), st.booleans())
 def test_media_playlists_hold_what_the_rfc_demands(
     durations: list[int], complete: bool, grown: bool, copied: bool
 ) -> None:
@@ -121,7 +121,7 @@ def test_media_playlists_hold_what_the_rfc_demands(
     assert [s.uri for s in playlist.segments] == [f"{rendition.name}/{n:05}.m4s" for n in range(len(durations))]
     assert [round(s.duration * 1_000_000) for s in playlist.segments] == durations
     # RFC 8216, 4.3.3.1: no duration, rounded, may be longer than it; 6.2.1: it doesn't change.
-    promised = 10 if copied else 4
+    promised = 15 if copied else 4
     assert playlist.target_duration >= max([promised, *(round(s.duration) for s in playlist.segments)])
     if max(durations, default=0) < promised * 1_000_000 + 500_000:
         assert playlist.target_duration == promised

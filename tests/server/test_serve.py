@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,24 @@ def test_signals_that_follow_each_other_at_once_end_it_too(data: Path) -> None:
         for _ in range(20_000):
             os.kill(served.pid, signal.SIGCHLD)
         assert served.end(signal.SIGTERM) == 0
+
+
+def test_who_listens_to_events_does_not_hold_up_the_end(data: Path) -> None:
+    with serve(data, worker="false") as served:
+        app = json.loads(run(data, "app", "create", "--name", "x", "--json").stdout)
+        credentials = {name: app[name] for name in ("client_id", "client_secret")}
+        granted = httpx.get(f"{served.url}/api/iqiyi/authorize", params=credentials).json()["data"]
+        opened = {"access_token": granted["access_token"], "filetype": "mp4", "filesize": "100"}
+        assert httpx.get(f"{served.url}/openupload", params=opened).json()["code"] == "A00000"
+        (work,) = json.loads(run(data, "work", "list", "--json").stdout)
+        with httpx.stream("GET", f"{served.url}/w/{work['slug']}/events", timeout=30) as events:
+            lines = events.iter_lines()
+            assert next(line for line in lines if line.startswith("data:")).startswith('data: {"stage":"waiting"')
+            began = time.monotonic()
+            served.process.send_signal(signal.SIGTERM)
+            assert list(lines) == [""], "ended, not cut off"
+            assert served.process.wait(20) == 0
+        assert time.monotonic() - began < 3.5, "the web server would have waited for 4 s"
 
 
 def test_a_signal_ends_it_though_a_client_holds_on(data: Path) -> None:

@@ -13,8 +13,8 @@ VERSION = 7
 """EXT-X-MAP in playlists that are not I-frame only needs 6 (RFC 8216, 7); 7 is what fMP4 players expect."""
 TARGET_DURATION = 4
 """Seconds of a segment: the ladder's keyframes are so far apart (`media.ladder.KEYFRAME_SECONDS`)."""
-TARGET_DURATION_OF_COPIES = 10
-"""Seconds of the longest segment of a picture that is taken over as it came, with keyframes where it has them."""
+TARGET_DURATION_OF_COPIES = 15
+"""The same of a picture that is taken over as it came: cut at its first keyframe after 4 s, which come every 10.5 s."""
 _GROUP = "sound"
 
 

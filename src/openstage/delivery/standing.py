@@ -99,6 +99,7 @@ class Standings:
         self._look_every = look_every
         self._watched: dict[str, _Watched] = {}
         self._watch: asyncio.Task[None] | None = None
+        self._ended = False
 
     @property
     def listeners(self) -> int:
@@ -145,7 +146,7 @@ class Standings:
             self._watch = asyncio.create_task(self._look())
         try:
             seen: Standing | None = None
-            while True:
+            while not self._ended:
                 changed = watched.changed
                 if watched.known and watched.standing != seen:
                     seen = watched.standing
@@ -167,8 +168,15 @@ class Standings:
             if not watched.listeners:
                 self._watched.pop(slug, None)
 
+    def end(self) -> None:
+        """Let everybody who watches go, as the server is about to end."""
+        self._ended = True
+        for watched in self._watched.values():
+            watched.changed.set()
+
     async def close(self) -> None:
         """Stop watching."""
+        self.end()
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -10,10 +10,12 @@ time to start.
 import ctypes
 import functools
 import importlib
+import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Any
 
 from granian import Granian
@@ -27,6 +29,8 @@ from openstage.errors import DomainError
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 MIB = 1024**2
+ENDING = signal.SIGUSR1
+"""Tells the worker process that it is about to be ended (`openstage.app.ENDING`)."""
 KEPT_MEMORY = 32 * MIB
 """Freed bytes that the process keeps for its next buffers."""
 END_WITHIN = 4
@@ -41,6 +45,7 @@ def application(parent: int, target: str) -> App:
         target: `module:factory`.
 
     """
+    signal.signal(ENDING, signal.SIG_IGN)  # until the application listens to it
     if not die_with_parent(parent, signal.SIGKILL):
         sys.exit(1)
     keep_freed_memory()
@@ -77,6 +82,20 @@ def keep_freed_memory() -> None:
         set_option(mmap_threshold, 4 * MIB)
 
 
+def announce_end() -> None:
+    """Tell the worker process before granian ends it: replies that have no end of their own are ended in time."""
+
+    def tell_and_end(number: int, frame: FrameType | None) -> None:
+        for child in multiprocessing.active_children():
+            if child.pid is not None:
+                os.kill(child.pid, ENDING)
+        granian_ends[number](number, frame)
+
+    granian_ends: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in granian_ends:
+        signal.signal(number, tell_and_end)
+
+
 def main(host: str, port: str, target: str) -> None:
     """Serve until SIGTERM or SIGINT."""
     server = Granian(
@@ -93,6 +112,7 @@ def main(host: str, port: str, target: str) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=END_WITHIN,
     )
+    server.on_startup(announce_end)
     server.serve(target_loader=functools.partial(application, os.getpid(), target), wrap_loader=False)
 
 
