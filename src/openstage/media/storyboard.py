@@ -38,6 +38,7 @@ SHEET_BYTES = 256 * 1024
 SHEET_LIMITS = Limits(seconds=120, cpu_seconds=120, file_size=64 * MIB, nice=NICE)
 FRAMES, TIMES, TILES = "frames.yuv", "frames.txt", "tiles.yuv"
 KEYFRAMES = ("-skip_frame", "nokey")
+FILTER_PACKETS = "-bsf:v"  # as an input option: since ffmpeg 7.1
 REFERENCES = ("-skip_frame", "noref", "-skip_loop_filter", "all")
 
 
@@ -181,7 +182,7 @@ async def _take(task: _Task, interval: float, decoding: Sequence[str]) -> list[f
     # Of the keyframes, only those that are needed reach the decoder. Its clock isn't ours, hence the finer grid.
     cell = f"floor(4*pts*tb/{interval})"
     needed = f"noise=drop='if(key*(nopts+gt({cell}+1,ld(0))),st(0,{cell}+1)*0,1)'"
-    variants = [["-bsf:v", needed], []] if decoding is KEYFRAMES else [[]]  # ffmpeg before 7.1 can't do the first
+    variants = [[FILTER_PACKETS, needed], []] if decoding is KEYFRAMES else [[]]
     for variant in variants:
         arguments = _taking(task, interval, [*decoding, *variant])
         seconds = 600 + 2 * task.seconds
