@@ -14,6 +14,7 @@ import msgspec
 
 from openstage.database.engine import Database
 from openstage.database.lookups import SharedLookup
+from openstage.database.text import storable
 from openstage.delivery.models import mark_of
 from openstage.delivery.offering import offered
 from openstage.delivery.repository import Repository
@@ -113,7 +114,7 @@ class Standings:
             Unavailable: the database is away.
 
         """
-        row = await self._works.row(slug)
+        row = await self._works.row(storable(slug))
         if row is None:
             return None
         state, pending, step, percent, notice, duration, storyboard, waveform = row
