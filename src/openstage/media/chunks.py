@@ -17,17 +17,19 @@ from openstage.media.complexity import Complexity
 from openstage.media.encoding import encode, require_room
 from openstage.media.first import FirstPlan
 from openstage.media.fragments import REORDERED, TIMESCALE, Piece, digest, fragments, init_section, read_piece
-from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder
+from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder, wasteful
 from openstage.media.models import MediaInfo, Segment
 from openstage.media.progress import MICROSECONDS, OnProgress, Percent
 from openstage.media.renditions import plan_mp4s
-from openstage.media.seeking import first_moment, seek_before
+from openstage.media.seeking import first_moment, may_seek, seek_before
 from openstage.media.timing import exact_rate
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
 EncoderName = Literal["software", "nvenc", "vaapi", "qsv"]
 
+MOST_FROM_START = 4  # chunks of a file in which one can't jump: each decodes all that lies before it
+REACHES = 1.5  # a chunk is so many times as long as the way from a keyframe to it
 WHOLE = "whole.mp4"  # what ffmpeg writes of a rung before it is taken apart
 BEHIND = "behind.txt"
 LONGEST_LAST_FRAME = 10  # seconds
@@ -115,11 +117,22 @@ def plan_ladder(info: MediaInfo, first: FirstPlan, settings: Settings, complexit
     source = Source.of(Path("/"), info)
     rungs = ladder(video)
     made = {first.video.quality} if first.video else set()
+    stands_for = wasteful(rungs, complexity.rates if complexity else {}, made)
+    seek = complexity.seek if complexity else may_seek(info)
     return LadderPlan(
-        rungs=tuple(rung for rung in rungs if rung.quality not in made),
+        rungs=tuple(rung for rung in rungs if rung.quality not in made and rung.quality not in stands_for),
         mp4s=tuple(plan_mp4s(source, rungs)),
-        chunks=cut(source.end, rungs[-1], settings.chunk_seconds),
+        chunks=cut(source.end, rungs[-1], _chunk_length(source.end, seek, complexity, settings)),
+        stands_for=stands_for,
+        seek=seek,
     )
+
+
+def _chunk_length(end: float, seek: bool, complexity: Complexity | None, settings: Settings) -> float:
+    """Seconds of a chunk: so many that decoding what lies before it stays a small part of the work."""
+    if not seek:
+        return max(settings.chunk_seconds, end / MOST_FROM_START)
+    return max(settings.chunk_seconds, REACHES * complexity.reach if complexity else 0.0)
 
 
 def cut(end: float, rung: Rung, length: float) -> tuple[tuple[int, int], ...]:

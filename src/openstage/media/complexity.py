@@ -1,44 +1,146 @@
 """What a picture costs: a few short stretches encoded as a trial before the ladder is planned."""
 
+import asyncio
+import logging
+import shutil
+import statistics
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
+from openstage.media import commands
+from openstage.media.commands import Source, Window
+from openstage.media.encoding import encode
+from openstage.media.errors import ScratchFull, TookTooLong, Unplayable
+from openstage.media.fragments import TIMESCALE, Piece, read_piece
+from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder
 from openstage.media.models import MediaInfo
+from openstage.media.seeking import first_keyframe, may_seek
+from openstage.media.tools import find_ffmpeg
 from openstage.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SHORTEST = 30.0  # seconds; of a shorter medium, planning well saves less than the trial costs
+SHARE = 0.008  # of the medium is tried, at most: the ladder of that is a hundredth of its processor time, with decoding
+STRETCH, LONGEST_STRETCH = 0.4, 1.5  # seconds of one trial
+MOST = 8  # trials
 
 
 class Complexity(Struct, frozen=True, kw_only=True):
     """What a trial found out.
 
     Attributes:
-        rates: expected average of each rung of the full ladder, bits per second.
+        rates: expected average of each rung of the full ladder, bits per second; empty: nothing is known.
         seconds: of source that were encoded.
-        seek: whether jumping to a moment leads to the very frames that decoding from the start gives.
-        reach_ms: how long before a wanted moment the decoder has to begin, at most, where it was tried.
+        seek: whether chunks may jump to their beginning.
+        reach: seconds by which the decoder has to begin before a wanted moment, at most, where it was tried.
 
     """
 
     rates: dict[str, int] = {}
     seconds: float = 0.0
     seek: bool = False
-    reach_ms: int = 0
+    reach: float = 0.0
 
 
 async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexity:
-    """Try how many bits the rungs of a picture need, and whether chunks may seek in the file.
+    """Try how many bits the rungs of a picture need, and how far apart its keyframes are.
 
-    Takes at most about one hundredth of the ladder's processor time. A trial that fails says nothing: the result
-    then has no rates.
+    Takes about one hundredth of the ladder's processor time at most. A trial that fails is no error: the result then
+    has no rates.
 
     Args:
         source: the file that was probed.
         info: what the probe found in it.
-        settings: which ffmpeg.
+        settings: which ffmpeg, where to work.
 
     Raises:
         ToolKilled: somebody ended ffmpeg.
         ToolMissing: there is no ffmpeg here.
 
     """
-    raise NotImplementedError
+    video = info.main_video
+    if video is None:
+        return Complexity()
+    if video.duration < SHORTEST or not may_seek(info):
+        return Complexity(seek=may_seek(info))
+    chosen = Source.of(source, info)
+    moments, length = stretches(video.duration)
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="trial-"))
+    reach = 0.0
+    tried: list[dict[str, int]] = []
+    try:
+        for moment in moments:
+            found = await first_keyframe(chosen.path, info, video.start + moment, settings)
+            if found is None:
+                return Complexity()
+            reach = max(reach, video.start + moment - found)
+            tried.append(await _try(chosen, video.start + moment, length, folder, settings))
+    except (Unplayable, TookTooLong, ScratchFull) as error:
+        log.info("a trial of %s says nothing: %s", source.name, error.message)
+        return Complexity(seek=True, reach=reach)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    rates = {rung.quality: [one[rung.quality] for one in tried if rung.quality in one] for rung in ladder(video)}
+    known = all(rates.values())
+    return Complexity(
+        rates={quality: round(statistics.fmean(values)) for quality, values in rates.items()} if known else {},
+        seconds=length * len(tried),
+        seek=True,
+        reach=reach,
+    )
+
+
+def stretches(duration: float) -> tuple[list[float], float]:
+    """Moments at which to try, spread evenly, and how long each trial is; all in seconds."""
+    length = min(LONGEST_STRETCH, max(STRETCH, SHARE * duration / 4))
+    number = max(1, min(MOST, int(SHARE * duration / length)))
+    return [duration * (index + 0.5) / number for index in range(number)], length
+
+
+async def _try(source: Source, moment: float, length: float, folder: Path, settings: Settings) -> dict[str, int]:
+    """Bits per second of each rung from the keyframe before a moment on."""
+    rungs = ladder(source.video) if source.video else ()
+    arguments = trial_arguments(source, rungs, moment, length, settings)
+    await encode(arguments, source.path, folder, seconds=length)
+    rates = {}
+    for rung in rungs:
+        path = folder / f"{rung.quality}.mp4"
+        piece = await asyncio.to_thread(read_piece, path)
+        if piece:
+            rates[rung.quality] = min(rung.max_rate, expected_rate(piece))
+        path.unlink(missing_ok=True)
+    return rates
+
+
+def trial_arguments(
+    source: Source, rungs: Sequence[Rung], moment: float, length: float, settings: Settings
+) -> list[str]:
+    """The ffmpeg command that encodes a stretch at all rungs, from the keyframe before `moment` on."""
+    uses = {rung.quality: [f"v{rung.quality}"] for rung in rungs}
+    outputs = []
+    for rung in rungs:
+        encoder = commands.video_encoder(rung, threads=1)
+        outputs += ["-map", f"[v{rung.quality}]", *encoder, "-t", f"{length:.3f}"]
+        outputs += commands.piece_output(f"{rung.quality}.mp4")
+    return [
+        *commands.base_arguments(find_ffmpeg(settings), 1),
+        *("-noaccurate_seek",),
+        *commands.input_arguments(source.path, source.info.container, 1, seek=moment),
+        *("-filter_complex", ";".join(commands.picture_graph(source, rungs, uses, Window(0.0, None, moment)))),
+        *outputs,
+    ]
+
+
+def expected_rate(piece: Piece) -> int:
+    """Bits per second that a rung will have: a keyframe every so many seconds, and what lies between two of them."""
+    samples = [sample for group in piece.groups for sample in group.samples]
+    keys = [group.samples[0].size for group in piece.groups]
+    between = sum(sample.size for sample in samples) - sum(keys)
+    shown = [sample.shown for sample in samples]
+    usual = (max(shown) - min(shown)) / max(1, len(shown) - 1)
+    seconds = max(usual * (len(samples) - len(keys)), 1) / TIMESCALE
+    return round(8 * (statistics.fmean(keys) / KEYFRAME_SECONDS + (between / seconds if between else 0)))

@@ -5,6 +5,7 @@ that lies well between two rungs gets the upper one at its own size.
 """
 
 import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -41,6 +42,7 @@ STEPS = (
     Step("4", 720, 2700, 23, FAST),
     Step("5", 1080, 5000, 23, FAST),
 )
+CLOSE = 1.35  # rungs whose bit rates are no farther apart than this factor are as good as one
 REFERENCES = 4  # pictures that a decoder keeps
 # Level, macroblocks per second, per picture and in the decoder's buffer, kb/s (ITU-T H.264, table A-1).
 LEVELS = (
@@ -134,6 +136,34 @@ def ladder(video: VideoStream) -> tuple[Rung, ...]:
         if short <= below:
             break
     return tuple(rungs)
+
+
+def wasteful(rungs: Sequence[Rung], rates: Mapping[str, int], kept: Collection[str] = ()) -> dict[str, str]:
+    """Which rungs of a ladder would be of no use to anybody, by what they are expected to cost.
+
+    From the top downwards, a rung goes if it costs about as much as the next better one that stays, or if that one
+    costs no more than the lowest rung may. The lowest and the top one always stay.
+
+    Args:
+        rungs: from the lowest to the highest.
+        rates: expected bits per second of each; empty: nothing is known.
+        kept: qualities that stay in any case.
+
+    Returns:
+        The quality of each rung that goes, and the one that is given to those who ask for it.
+
+    """
+    gone: dict[str, str] = {}
+    if not rungs or any(rung.quality not in rates for rung in rungs):
+        return gone
+    better = rungs[-1]
+    for rung in reversed(rungs[1:-1]):
+        near = rates[rung.quality] * CLOSE > rates[better.quality]
+        if rung.quality not in kept and (near or rates[better.quality] <= rungs[0].max_rate):
+            gone[rung.quality] = better.quality
+        else:
+            better = rung
+    return gone
 
 
 def fit(size: tuple[int, int], short_side: int) -> tuple[int, int]:

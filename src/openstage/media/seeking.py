@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from openstage.media import commands
-from openstage.media.models import MediaInfo, VideoStream
+from openstage.media.models import MediaInfo
 from openstage.media.sandbox import Limits, run
 from openstage.media.tools import find_ffmpeg
 from openstage.settings import Settings
@@ -15,7 +15,15 @@ MARGINS = (2.0, 12.0, 60.0)
 LOOKING = Limits(seconds=120, cpu_seconds=60, file_size=0, nice=15)
 # Formats with an index or time stamps by which jumping is exact; the tests hold every one of them against decoding
 # from the start. In the others (raw streams, damaged clocks) a chunk decodes from the start of the file.
-SEEKABLE = frozenset({"mov", "matroska", "flv", "avi", "asf", "mpegts"})
+SEEKABLE = frozenset({"mov", "matroska", "flv", "avi", "asf", "mpegts", "mpeg", "ogg", "nut", "mxf"})
+JUMPS = "clock-jumps"  # the probe's word for two recordings behind each other, of which each has its own clock
+UNKNOWN = ("NOPTS", "-9223372036854775808")
+
+
+def may_seek(info: MediaInfo) -> bool:
+    """Whether jumping in a medium can lead to the right frames at all."""
+    video = info.main_video
+    return video is not None and info.container in SEEKABLE and JUMPS not in video.quirks
 
 
 async def seek_before(source: Path, info: MediaInfo, start: float, settings: Settings) -> float | None:
@@ -31,22 +39,22 @@ async def seek_before(source: Path, info: MediaInfo, start: float, settings: Set
 
     """
     video = info.main_video
-    if video is None or info.container not in SEEKABLE:
+    if video is None or not may_seek(info):
         return None
     for margin in MARGINS:
         seek = start - margin
         if seek <= video.start:
             return None
-        found = await _first_keyframe(source, info, video, seek, settings)
+        found = await first_keyframe(source, info, seek, settings)
         if found is not None and video.start - 1 < found <= start - min(1.0, margin / 2):
             return seek
     return None
 
 
-async def _first_keyframe(
-    source: Path, info: MediaInfo, video: VideoStream, seek: float, settings: Settings
-) -> float | None:
+async def first_keyframe(source: Path, info: MediaInfo, seek: float, settings: Settings) -> float | None:
     """When the first keyframe behind a jump is shown, in seconds of the medium; None if there is none."""
+    video = info.main_video
+    assert video is not None
     arguments = [
         *commands.base_arguments(find_ffmpeg(settings), 1),
         *commands.input_arguments(source, info.container, seek=seek, keep_times=True),
@@ -62,5 +70,5 @@ def first_moment(listing: str) -> float | None:
     row = re.search(r"^0,\s*(-?\d+|NOPTS),\s*(-?\d+|NOPTS),", listing, re.MULTILINE)
     if unit is None or row is None:
         return None
-    stamp = row[2] if row[2] != "NOPTS" else row[1]
-    return int(stamp) * int(unit[1]) / int(unit[2]) if stamp != "NOPTS" and int(unit[2]) else None
+    stamp = next((int(it) for it in (row[2], row[1]) if it not in UNKNOWN), None)
+    return None if stamp is None else stamp * int(unit[1]) / max(1, int(unit[2]))
