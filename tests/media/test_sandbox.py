@@ -274,3 +274,21 @@ async def test_it_works_under_uvloop_and_in_a_thread(tmp_path: Path) -> None:
 
 def test_this_machine_confines() -> None:
     assert confinement().seccomp
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel doesn't share by session")
+async def test_a_tool_steps_back_behind_other_sessions_too(tmp_path: Path) -> None:
+    limits = Limits(seconds=20, cpu_seconds=10, nice=15)
+    running = asyncio.create_task(python("import time; print(1, flush=True); time.sleep(60)", tmp_path, limits))
+
+    def session() -> str:
+        # Of the process that has stepped back, whatever this test itself runs under.
+        found = [it for it in mine() if it.nice() >= 15]
+        return Path(f"/proc/{found[0].pid}/autogroup").read_text().rpartition("nice ")[2].strip() if found else ""
+
+    try:
+        expected = str(min(19, os.nice(0) + 15))
+        await wait_until(lambda: asyncio.to_thread(lambda: session() == expected), what="a session that steps back")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
