@@ -1,26 +1,23 @@
 """`openstage work …`: works of all apps."""
 
-import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, cast, get_args
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from openstage.app import Services
 from openstage.cli.output import console, print_json, print_record, print_table, size
 from openstage.cli.runtime import with_services
+from openstage.cli.watching import watch_as_json, watch_with_bars
 from openstage.publishing.operations import Operations
+from openstage.publishing.overview import TaskGroup, overview
 from openstage.works.models import Rendition, State, Work
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Works: list, show, watch, delete, restore, run again."
 )
 
-WATCH_INTERVAL = 0.5
-"""Seconds between two looks at a work that is being watched."""
-SETTLED: frozenset[State] = frozenset({"published", "reviewing", "refused", "failed", "cancelled", "expired"})
 GOOD: frozenset[State] = frozenset({"published", "reviewing"})
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The work's number, file_id or slug.")]
@@ -53,7 +50,7 @@ def list_works(
                 each.id,
                 each.file_id,
                 each.slug,
-                f"{each.state} {each.percent:.0f} %" if each.state == "publishing" else each.state,
+                f"{each.state} {each.percent:.0f} %" if each.pending else each.state,
                 each.title,
                 size(each.file_size),
                 each.play_count,
@@ -67,15 +64,17 @@ def list_works(
 
 @app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
-    """Show one work with its renditions."""
+    """Show one work with its renditions, and with its tasks while it is being made."""
 
-    async def work(services: Services) -> tuple[Work, Sequence[Rendition]]:
+    async def work(services: Services) -> tuple[Work, Sequence[Rendition], Sequence[TaskGroup]]:
         found = await services.works.find(name)
-        return found, await services.works.renditions(found.id)
+        tasks = await overview(services.database, found.id)
+        return found, await services.works.renditions(found.id), tasks
 
-    found, renditions = with_services(work)
+    found, renditions, tasks = with_services(work)
     if as_json:
-        print_json(brief(found) | {"renditions": [_rendition(each) for each in renditions]})
+        made = [_rendition(each) for each in renditions]
+        print_json(brief(found) | {"renditions": made, "tasks": [dataclasses.asdict(each) for each in tasks]})
         return
     print_record(brief(found))
     if renditions:
@@ -89,22 +88,32 @@ def show(name: Name, as_json: AsJson = False) -> None:
                     f"{each.width}x{each.height}" if each.width else "sound",
                     each.codecs,
                     each.average_bandwidth // 1000,
-                    size(each.byte_size),
+                    size(each.byte_size) if each.complete else "growing",
                 )
                 for each in renditions
+            ),
+        )
+    if tasks:
+        console.print()
+        print_table(
+            ["task", "done", "under way", "%", "last fault"],
+            (
+                (each.kind, f"{each.done}/{each.tasks}", each.doing, round(each.percent or 0), each.fault)
+                for each in tasks
             ),
         )
 
 
 @app.command()
 def watch(name: Name, as_json: AsJson = False) -> None:
-    """Follow a work until it is settled; exit code 1 if it isn't published or awaiting review then.
+    """Follow a work until nothing more is made of it; exit code 1 if it isn't published or awaiting review then.
 
-    With --json, one line for each change.
+    A bar for the whole run, one for each kind of task, the time left, and what there is to know. With --json, one line
+    for each change.
     """
 
     async def work(services: Services) -> Work:
-        return await (_watch_as_json(services, name) if as_json else _watch_with_bar(services, name))
+        return await (watch_as_json(services, name) if as_json else watch_with_bars(services, name))
 
     settled = with_services(work)
     if not as_json:
@@ -134,7 +143,7 @@ def rerun(name: Name, as_json: AsJson = False) -> None:
 def brief(work: Work) -> dict[str, Any]:
     """Return what an operator wants to know of a work."""
     fields = dataclasses.asdict(work)
-    for internal in ("app_id", "user_id", "run", "described_at"):
+    for internal in ("app_id", "user_id", "run", "claim", "described_at"):
         del fields[internal]
     return fields
 
@@ -155,46 +164,3 @@ def _operate(action: Callable[[Operations], Awaitable[Work]], *, as_json: bool) 
         print_json(brief(done))
     else:
         print_record(brief(done))
-
-
-async def _watch_as_json(services: Services, name: str) -> Work:
-    seen = None
-    while True:
-        work = await services.works.find(name)
-        now = {
-            "file_id": work.file_id,
-            "state": work.state,
-            "step": work.step,
-            "percent": round(work.percent, 1),
-            "reason": work.reason or work.last_fault,
-        }
-        if now != seen:
-            print_json(now)
-            seen = now
-        if _settled(work):
-            return work
-        await asyncio.sleep(WATCH_INTERVAL)
-
-
-async def _watch_with_bar(services: Services, name: str) -> Work:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[fault]}", markup=False),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("", total=100, fault="")
-        while True:
-            work = await services.works.find(name)
-            step = f"{work.state} · {work.step}" if work.step else work.state
-            bars.update(bar, description=step, completed=work.percent, fault=work.last_fault)
-            if _settled(work):
-                return work
-            await asyncio.sleep(WATCH_INTERVAL)
-
-
-def _settled(work: Work) -> bool:
-    return work.deleted_at is not None or (work.state in SETTLED and not work.pending)
