@@ -5,11 +5,12 @@ from pathlib import Path
 import av
 import pytest
 
+from openstage.media.commands import Source
 from openstage.media.models import Picture
-from openstage.media.pictures import Candidate, make_pictures, sizes_of
+from openstage.media.pictures import Candidate, best_moment, make_pictures, sizes_of
 from openstage.media.probe import probe
 from tests.media.support import SETTINGS, assert_decodes
-from tests.support.fixtures import make_clip
+from tests.support.fixtures import make_clip, run_ffmpeg
 
 
 async def pictures(source: Path, folder: Path) -> dict[str, Picture]:
@@ -54,6 +55,40 @@ async def test_a_turned_film_stands_upright(tmp_path: Path) -> None:
     assert (made["original"].width, made["original"].height) == (180, 320)
 
 
+def film_of(path: Path, *scenes: str) -> Path:
+    """A film of scenes of three seconds each, put together from lavfi filters that change a moving picture."""
+    lines = ",".join(f"drawbox=x=40:y={y}:w={240 - y}:h=2:c=white:t=fill" for y in range(8, 180, 12))
+    looks = {
+        "good": "null",
+        "black": "drawbox=c=black:t=fill",
+        "titles": f"drawbox=c=black:t=fill,{lines}",
+        "card": "drawbox=c=0x3050a0:t=fill,drawbox=x=100:y=80:w=120:h=20:c=white:t=fill",
+        "blurred": "gblur=sigma=12",
+        "faded": "eq=contrast=0.15:brightness=-0.3",
+    }
+    inputs = [part for _ in scenes for part in ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=3")]
+    chains = [f"[{at}]{looks[scene]},format=yuv420p[s{at}]" for at, scene in enumerate(scenes)]
+    joined = "".join(f"[s{at}]" for at in range(len(scenes))) + f"concat=n={len(scenes)}"
+    run_ffmpeg(*inputs, "-filter_complex", ";".join([*chains, joined]), "-c:v", "libx264", "-g", "20", str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    "scenes",
+    [
+        ("black", "good", "black", "titles"),
+        ("card", "blurred", "good", "titles", "titles"),
+        ("faded", "good", "faded", "blurred", "card"),
+    ],
+)
+async def test_neither_black_nor_blurred_nor_titles(scenes: tuple[str, ...], tmp_path: Path) -> None:
+    source = film_of(tmp_path / "film.mp4", *scenes)
+    info = await probe(source, SETTINGS)
+    assert info.main_video is not None
+    moment = await best_moment(Source.of(source, info), info.main_video, SETTINGS)
+    assert scenes[int(moment / 3)] == "good", f"{scenes[int(moment / 3)]} at {moment}"
+
+
 @pytest.mark.parametrize(
     "recipe",
     [
@@ -82,8 +117,21 @@ def test_scores() -> None:
     black = Candidate(time=0, brightness=16, contrast=2, detail=0.1)
     white = Candidate(time=0, brightness=250, contrast=4, detail=1)
     dull = Candidate(time=0, brightness=120, contrast=8, detail=1)
-    vivid = Candidate(time=0, brightness=120, contrast=60, detail=12)
-    assert sorted([vivid, dull, white, black], key=lambda it: it.score) == [black, white, dull, vivid]
+    titles = Candidate(time=0, brightness=40, contrast=60, detail=12, sharpness=80, flat=0.9)
+    blurred = Candidate(time=0, brightness=120, contrast=50, detail=6, sharpness=10, flat=0.3)
+    vivid = Candidate(time=0, brightness=120, contrast=50, detail=12, sharpness=60, colour=30, flat=0.3)
+    assert sorted([vivid, blurred, titles, white, black], key=lambda it: it.score) == [
+        *(black, white),
+        *(titles, blurred, vivid),
+    ]
+    assert dull.score > white.score
+    assert vivid.score_within(0.0) > 0
+
+
+def test_the_end_must_be_better_to_be_taken() -> None:
+    early = Candidate(time=50, brightness=120, contrast=50, detail=12)
+    late = Candidate(time=95, brightness=120, contrast=52, detail=12)
+    assert early.score_within(100) > late.score_within(100)
 
 
 def test_nothing_is_enlarged() -> None:

@@ -1,29 +1,36 @@
 """Still pictures of a work: a telling frame of the film, the cover of a sound file, or its waveform."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from openstage.media import commands
 from openstage.media.commands import Source
+from openstage.media.encoding import NICE, reason_of
 from openstage.media.errors import Unplayable
 from openstage.media.helper import ask
 from openstage.media.ladder import LONGEST_SIDE
-from openstage.media.models import AudioStream, Cover, MediaInfo, Picture, PictureKind, VideoStream
-from openstage.media.renditions import reason_of
+from openstage.media.models import Cover, MediaInfo, Picture, PictureKind, VideoStream
 from openstage.media.sandbox import GIB, MIB, Limits, run
+from openstage.media.sound import make_waveform
 from openstage.media.tools import find_ffmpeg, thread_count
+from openstage.media.waveform import to_png
 from openstage.settings import Settings
 
 WIDTHS: dict[PictureKind, int] = {"original": LONGEST_SIDE, "img": 640, "thumbnail": 320}
 QUALITY = {"original": 2, "img": 3, "thumbnail": 4}  # of the JPEG encoder: 2 is best, 31 worst
-SHARES = (0.12, 0.25, 0.4, 0.55, 0.7, 0.85, 0.02)  # where in the film candidates are taken
+# Where in the film frames are judged, as shares of it: neither at the opening nor in the closing titles.
+SHARES = (0.06, 0.12, 0.2, 0.28, 0.37, 0.46, 0.55, 0.64, 0.73, 0.82)
 FIRST_SECONDS = (0.0, 1.0)  # and where besides, in case that jumping isn't possible
-LIMITS = Limits(seconds=180, cpu_seconds=180, memory=4 * GIB, file_size=256 * MIB)
-WAVEFORM = (1280, 720)
+LIMITS = Limits(seconds=180, cpu_seconds=180, memory=4 * GIB, file_size=256 * MIB, nice=NICE)
+WAVEFORM, WAVE_HEIGHT = (1280, 720), 400
+WAVE_COLOUR = (0x5A, 0xC8, 0xFA)
 DARKEST, BRIGHTEST = 24.0, 232.0  # of the mean; a picture beyond them shows hardly anything
+FLATTEST = 0.55  # a larger share of one brightness is a title, a fade, a blank slide, a card
+SHARPEST = 70.0  # steps at edges that can't be told from sharper ones
+LATE, EARLY = 0.85, 0.03  # shares of the film: behind and before them, pictures must be better to be taken
 
 
 class Candidate(msgspec.Struct):
@@ -33,12 +40,22 @@ class Candidate(msgspec.Struct):
     brightness: float
     contrast: float
     detail: float
+    sharpness: float = 0.0
+    colour: float = 0.0
+    flat: float = 0.0
 
     @property
     def score(self) -> float:
-        """How much there is to see: contrast and detail, less where it is nearly black or white all over."""
+        """How much there is to see: contrast, detail, sharp edges and colour, in a picture that isn't all one."""
         visible = 1.0 if DARKEST <= self.brightness <= BRIGHTEST else 0.1
-        return visible * (self.contrast + 2 * min(self.detail, 40.0))
+        various = 1.0 if self.flat <= FLATTEST else max(0.05, (1 - self.flat) / (1 - FLATTEST))
+        sharp = 0.5 + 0.5 * min(self.sharpness, SHARPEST) / SHARPEST
+        return visible * various * sharp * (self.contrast + 2 * min(self.detail, 30.0) + min(self.colour, 40.0))
+
+    def score_within(self, span: float) -> float:
+        """Its score in a film of `span` seconds: less at the opening and at the end."""
+        place = self.time / span if span > 0 else 0.5
+        return self.score * (1.0 if EARLY <= place <= LATE else 0.8)
 
 
 class Candidates(msgspec.Struct):
@@ -73,7 +90,7 @@ async def make_pictures(source: Path, info: MediaInfo, folder: Path, settings: S
         except Unplayable:
             pass  # a broken cover is no reason to go without a picture
     if task.source.audio:
-        return await _from_sound(task, task.source.audio)
+        return await _from_sound(task)
     raise Unplayable("There is neither a picture nor sound in the file.")
 
 
@@ -84,7 +101,7 @@ async def best_moment(source: Source, video: VideoStream, settings: Settings) ->
     moments = [round(video.start + place, 3) for place in places]
     order = {"index": video.index, "moments": moments}
     answer = await ask("scoring", source.path, settings, Candidates, limits=LIMITS, **order)
-    best = max(answer.candidates, key=lambda candidate: candidate.score, default=None)
+    best = max(answer.candidates, key=lambda candidate: candidate.score_within(video.start + span), default=None)
     return best.time if best else 0.0
 
 
@@ -119,16 +136,20 @@ async def _from_cover(task: _Task, cover: Cover) -> tuple[Picture, ...]:
     return await _make(task, chain, sizes)
 
 
-async def _from_sound(task: _Task, audio: AudioStream) -> tuple[Picture, ...]:
-    """The waveform of the sound."""
+async def _from_sound(task: _Task) -> tuple[Picture, ...]:
+    """The waveform of the sound, drawn into a PNG file that then stands for the source."""
+    waveform = await make_waveform(task.source.path, task.source.info, task.folder, task.settings)
     width, height = WAVEFORM
-    wave = f"showwavespic=s={width}x{height}:colors=0x5ac8fa:scale=sqrt:draw=full"
+    drawn = task.folder / "waveform.png"
+    await asyncio.to_thread(drawn.write_bytes, to_png(waveform, (width, WAVE_HEIGHT), WAVE_COLOUR))
     chain = (
         f"color=c=0x101418:s={width}x{height},trim=end_frame=1[ground];"
-        f"[0:{audio.index}]aformat=channel_layouts=mono,{wave}[wave];"
-        f"[ground][wave]overlay=format=auto,format=yuv420p,setsar=1"
+        f"[ground][0:v]overlay=y={(height - WAVE_HEIGHT) // 2}:format=auto,format=yuv420p,setsar=1"
     )
-    return await _make(task, chain, sizes_of(WAVEFORM))
+    source = replace(task.source, path=drawn, info=msgspec.structs.replace(task.source.info, container="png_pipe"))
+    made = await _make(replace(task, source=source), chain, sizes_of(WAVEFORM))
+    await asyncio.to_thread(drawn.unlink)
+    return made
 
 
 def sizes_of(size: tuple[int, int]) -> dict[PictureKind, tuple[int, int]]:

@@ -4,7 +4,7 @@ Tracks for the MP4 files of a film; of sound alone the MP4 and MP3 files themsel
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from msgspec import Struct
@@ -57,10 +57,11 @@ class _Task:
 
     source: Source
     audio: AudioStream
-    mp4s: tuple[str, ...]
-    mp3s: tuple[str, ...]
     folder: Path
     settings: Settings
+    mp4s: tuple[str, ...] = ()
+    mp3s: tuple[str, ...] = ()
+    metered: bool = True
 
     @property
     def channels(self) -> int:
@@ -110,7 +111,8 @@ async def make_sound(
         ToolMissing: there is no ffmpeg here.
 
     """
-    task = _task(source, info, folder, settings)
+    mp3s = tuple(MP3_RATES) if info.sound_only else ()
+    task = replace(_task(source, info, folder, settings), mp4s=tuple(MP4_SOUND), mp3s=mp3s)
     await asyncio.to_thread(_prepare, task)
     percent = Percent(task.seconds, on_progress)
     loudness, waveform = await _run(task, percent)
@@ -132,17 +134,32 @@ async def measure_sound(source: Path, info: MediaInfo, folder: Path, settings: S
         Unplayable, TookTooLong, ScratchFull, ToolKilled, ToolMissing: as `make_sound`.
 
     """
-    return await _run(_task(source, info, folder, settings, measure_only=True), Percent(0, None))
+    return await _run(_task(source, info, folder, settings), Percent(0, None))
 
 
-def _task(source: Path, info: MediaInfo, folder: Path, settings: Settings, *, measure_only: bool = False) -> _Task:
-    """What is to be done; Unplayable without sound."""
+async def make_waveform(source: Path, info: MediaInfo, folder: Path, settings: Settings) -> Waveform:
+    """Find nothing but the waveform of a medium's published sound track.
+
+    Args:
+        source: the file that was probed; only read.
+        info: what the probe found in it; there is sound in it.
+        folder: an existing folder; the caller's, who removes it afterwards. Nothing is written elsewhere.
+        settings: which ffmpeg and its threads.
+
+    Raises:
+        Unplayable, TookTooLong, ScratchFull, ToolKilled, ToolMissing: as `make_sound`.
+
+    """
+    task = replace(_task(source, info, folder, settings), metered=False)
+    return (await _run(task, Percent(0, None)))[1]
+
+
+def _task(source: Path, info: MediaInfo, folder: Path, settings: Settings) -> _Task:
+    """The task of measuring; Unplayable without sound."""
     chosen = Source.of(source, info)
     if chosen.audio is None:
         raise Unplayable("There is no sound in the file.")
-    mp4s = () if measure_only else tuple(MP4_SOUND)
-    mp3s = tuple(MP3_RATES) if info.sound_only and not measure_only else ()
-    return _Task(chosen, chosen.audio, mp4s, mp3s, folder, settings)
+    return _Task(chosen, chosen.audio, folder, settings)
 
 
 def _prepare(task: _Task) -> None:
@@ -183,7 +200,8 @@ def sound_arguments(task: _Task) -> list[str]:
     """The whole ffmpeg command. It speaks at level `info`, with the level before each line: the meter does."""
     source, channels = task.source, task.channels
     made = [*(f"mp4{quality}" for quality in task.mp4s), *(f"mp3{quality}" for quality in task.mp3s)]
-    meters = [loudness_filter(channels), *waveform_filters(channels, task.scale, EXTREMES)]
+    meters = [loudness_filter(channels)] if task.metered else []
+    meters += waveform_filters(channels, task.scale, EXTREMES)
     graph = [commands.sound_graph(source, [*made, "meter"]), f"[meter]{','.join(meters)}[measured]"]
     outputs = ["-map", "[measured]", "-f", "null", "-"]
     rates = MP4_SOUND_ALONE if source.info.sound_only else MP4_SOUND
