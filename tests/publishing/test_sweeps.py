@@ -3,9 +3,10 @@
 import pytest
 
 from openstage.database import locks
+from openstage.publishing import runs
 from openstage.storage.errors import StorageUnavailable
 from openstage.uploads.errors import UnknownUpload
-from openstage.works import lifecycle
+from openstage.works import lifecycle, products
 from openstage.works.errors import Purged
 from tests.publishing.stage import Stage
 
@@ -62,6 +63,38 @@ async def test_works_that_never_were_stored_are_purged_too(stage: Stage) -> None
     for file_id in (waiting, unfinished):
         assert not stage.uploads.staging_path(file_id).exists()
     assert await stage.quota() == (0, 0)
+
+
+async def test_what_broken_tries_left_of_a_run_in_force_is_removed(stage: Stage) -> None:
+    file_id = await publish(stage)
+    named = await stage.store.list(f"works/{file_id}")
+    run = (await stage.work(file_id)).run
+    stray = f"works/{file_id}/{run}/hls/96/00000-stray.m4s"
+    await stage.store.put(stray, b"stray")
+    assert await stage.upkeep.tidy() == 1
+    assert await stage.store.list(f"works/{file_id}") == named
+    await stage.store.put(stray, b"of a worker that was thought dead")
+    assert await stage.upkeep.tidy() == 0
+    await runs.enter_again(stage.database, (await stage.work(file_id)).id, run)
+    assert await stage.upkeep.tidy() == 1
+
+
+async def test_a_retired_rendition_is_served_for_a_while_and_then_goes(stage: Stage) -> None:
+    file_id = await stage.handed_in()
+    first = await stage.claim(file_id, "first")
+    assert first is not None
+    source, rung = [await stage.store_rendition(first, quality) for quality in ("s", "1")]
+    async with stage.database.transaction() as connection:
+        await products.add_rendition(connection, first.work_id, first.run, source)
+        await stage.tasks.offer(connection, first)
+        assert not await products.retire_source(connection, first.work_id, first.run)  # nothing else plays yet
+        await products.add_rendition(connection, first.work_id, first.run, rung)
+        assert await products.retire_source(connection, first.work_id, first.run)
+    assert [rendition.quality for rendition in await stage.works.renditions(first.work_id)] == ["1"]
+    assert await stage.upkeep.remove_retired() == 0
+    await stage.execute("update rendition set retired_at = retired_at - interval '2 hours'")
+    assert await stage.upkeep.remove_retired() == 1
+    assert await stage.store.list(f"works/{file_id}") == sorted([rung.key, *(each.key for each in rung.segments)])
 
 
 async def test_nothing_is_removed_while_a_backup_runs(stage: Stage) -> None:

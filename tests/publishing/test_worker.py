@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -13,16 +14,23 @@ import pytest
 
 from openstage.publishing.crashpoints import POINTS, VARIABLE
 from openstage.settings import Settings
+from openstage.works import queries
 from tests.publishing.process import WorkerProcess, tools_of, wait_until_no_tools, worker_process
 from tests.publishing.stage import Stage
 from tests.support.fixtures import make_clip
 from tests.support.waiting import wait_until
 
-IN_A_RUN = POINTS[: POINTS.index("committed") + 1]
+QUICK = ("growing", "offering", "first-ended", "plan-ending", "chunk-stored", "joining", "parts-removed", "join-ending")
+"""Points that fast tests are content with: one of each kind."""
 
 
 def small_clip() -> Path:
     return make_clip(size="160x90", duration=1.0)
+
+
+def hevc_clip() -> Path:
+    """Its first rendition has to be encoded."""
+    return make_clip("mkv", vcodec="hevc", size="160x90", duration=2.0)
 
 
 def short_sound() -> Path:
@@ -36,29 +44,32 @@ def long_clip() -> Path:
 
 
 async def settled(stage: Stage, file_id: str, state: str = "published", within: float = 60) -> None:
+    """Wait until a work is in a state and nothing of its production is left to do."""
+
     async def done() -> bool:
-        now = await stage.state(file_id)
-        assert now in {"publishing", state}, (await stage.work(file_id)).reason
-        return now == state
+        work = await stage.work(file_id)
+        assert work.state in {"publishing", state}, work.reason
+        return work.state == state and not work.pending
 
     await wait_until(done, within=within, what=state)
 
 
-async def job_ended(stage: Stage, file_id: str) -> None:
+async def jobs_ended(stage: Stage) -> None:
     async def gone() -> bool:
-        return await stage.job_count(file_id) == 0
+        return not await stage.value("select count(*) from procrastinate_jobs where task_name = 'produce'")
 
-    await wait_until(gone, what="the end of the job")
+    await wait_until(gone, what="the end of all jobs")
 
 
 async def rendering(stage: Stage, worker: WorkerProcess) -> list[psutil.Process]:
-    """Wait until ffmpeg is at work; gives the processes."""
+    """Wait until ffmpeg is at work on a chunk; gives the processes."""
 
     async def under_way() -> list[psutil.Process]:
         assert worker.process.poll() is None, worker.text()
-        return worker.tools() if await stage.value("select count(*) from work where step = 'renditions'") else []
+        chunks = await stage.value("select count(*) from production_task where kind = 'chunk' and state = 'doing'")
+        return worker.tools() if chunks and tools_of(stage.settings) else []
 
-    found = await wait_until(under_way, within=30, what="transcoding")
+    found = await wait_until(under_way, within=60, what="transcoding")
     assert tools_of(stage.settings), "tools_of must find what is running, or it proves nothing"
     return found
 
@@ -73,20 +84,31 @@ async def assert_whole(stage: Stage, file_id: str, source: Path) -> None:
     assert hashlib.md5(original).digest() == hashlib.md5(source.read_bytes()).digest()
     work = await stage.work(file_id)
     keys = {f"works/{file_id}/original", *(picture.key for picture in await stage.works.pictures(work.id))}
-    for rendition in await stage.works.renditions(work.id):
-        segments = await stage.works.segments(rendition.id)
+    async with stage.database.connection() as connection:
+        keys |= {extra.key for extra in await queries.extras(connection, work.id)}
+        rows = await (await connection.execute("select id, key, byte_size from rendition")).fetchall()
+    for rendition_id, key_of_it, byte_size in rows:
+        segments = await stage.works.segments(rendition_id)
         sizes = 0
-        for key in (rendition.key, *(segment.key for segment in segments)):
+        for key in (key_of_it, *(segment.key for segment in segments)):
             keys.add(key)
             sizes += (await stage.store.stat(key)).size
-        assert sizes == rendition.byte_size
+        assert sizes == byte_size
     assert set(await stage.store.list(f"works/{file_id}")) == keys
 
 
-async def assert_nothing_visible(stage: Stage) -> None:
-    assert await stage.value("select count(*) from rendition") == 0
-    assert await stage.value("select count(*) from picture") == 0
-    assert await stage.value("select count(*) from work where state in ('published', 'reviewing')") == 0
+async def assert_nothing_half_visible(stage: Stage, *, offered: bool) -> None:
+    """Before the offer nothing is visible; after it, what rows name is in the store."""
+    visible = await stage.value("select count(*) from work where state = 'published' and run <> ''")
+    assert visible == offered
+    async with stage.database.connection() as connection:
+        keys = await (
+            await connection.execute(
+                "select key from rendition union all select key from segment union all select key from picture"
+            )
+        ).fetchall()
+    there = set(await stage.store.list("works"))
+    assert {key for (key,) in keys} <= there
 
 
 async def test_a_worker_publishes_what_is_handed_in(stage: Stage) -> None:
@@ -94,8 +116,7 @@ async def test_a_worker_publishes_what_is_handed_in(stage: Stage) -> None:
         film, text = await stage.handed_in(small_clip()), await stage.handed_in(b"This is no film.\n" * 100)
         await settled(stage, film)
         await settled(stage, text, "failed")
-        for file_id in (film, text):
-            await job_ended(stage, file_id)
+        await jobs_ended(stage)
         assert worker.process.poll() is None
     work = await stage.work(film)
     assert 900 <= (work.duration_ms or 0) <= 1100
@@ -104,26 +125,36 @@ async def test_a_worker_publishes_what_is_handed_in(stage: Stage) -> None:
     assert len((await stage.work(text)).reason) > 10
     wait_until_no_tools(stage.settings)
     assert scratch_of(stage.settings) == []
-    assert await stage.value("select count(*) from procrastinate_jobs where task_name = 'publish'") == 0
+    assert {r.complete for r in await stage.works.renditions(work.id)} == {True}
 
 
-async def test_a_worker_killed_at_every_point_of_a_run_publishes_all_the_same(stage: Stage) -> None:
-    file_id = await stage.handed_in(short_sound())
-    for point in IN_A_RUN:
+async def killed_at(stage: Stage, points: Sequence[str]) -> None:
+    """A film is published all the same by workers that are killed at each of these points."""
+    clip = hevc_clip()
+    file_id = await stage.handed_in(clip)
+    for point in points:
         with worker_process(stage.settings, crash_at=point) as worker:
-            assert worker.wait_for_death() == -signal.SIGKILL, worker.text()
+            assert worker.wait_for_death() == -signal.SIGKILL, f"{point}: {worker.text()}"
         wait_until_no_tools(stage.settings)
-        if point != "committed":
-            await assert_nothing_visible(stage)
-        # More deaths in a row than a work is given: here it is about each of them.
-        await stage.execute("update work set tries = least(tries, 1)")
-    await settled(stage, file_id, within=1)
+        await assert_nothing_half_visible(stage, offered=POINTS.index(point) >= POINTS.index("offered"))
+        # More deaths in a row than a task is given: here it is about each of them.
+        await stage.execute("update production_task set tries = least(tries, 1)")
     with worker_process(stage.settings):
-        await job_ended(stage, file_id)
+        await settled(stage, file_id)
+        await jobs_ended(stage)
     await stage.upkeep.run()
-    await assert_whole(stage, file_id, short_sound())
+    await assert_whole(stage, file_id, clip)
     assert scratch_of(stage.settings) == []
     assert await stage.value("select count(*) from production_run") == 1
+
+
+async def test_a_worker_killed_in_the_middle_publishes_all_the_same(stage: Stage) -> None:
+    await killed_at(stage, QUICK)
+
+
+@pytest.mark.slow
+async def test_a_worker_killed_at_every_point_of_a_run_publishes_all_the_same(stage: Stage) -> None:
+    await killed_at(stage, POINTS)
 
 
 async def test_a_worker_killed_while_it_writes_a_failure_down(stage: Stage) -> None:
@@ -189,9 +220,10 @@ async def test_a_stopped_worker_gives_its_job_back_at_once(stage: Stage, number:
         assert worker.wait_for_death(within=10) == 0, worker.text()
     wait_until_no_tools(stage.settings)
     assert scratch_of(stage.settings) == []
-    assert await stage.state(file_id) == "publishing"
-    assert await stage.value("select status::text from procrastinate_jobs where task_name = 'publish'") == "todo"
-    assert await stage.value("select tries from work") == 0
+    assert (await stage.work(file_id)).pending
+    statuses = "select string_agg(distinct status::text, ' ') from procrastinate_jobs where task_name = 'produce'"
+    assert await stage.value(statuses) == "todo"
+    assert await stage.value("select sum(tries) from production_task where state <> 'done'") == 0
     assert await stage.value("select count(*) from procrastinate_workers") == 0
 
 
@@ -205,7 +237,6 @@ async def test_a_worker_bears_the_loss_of_every_database_connection(stage: Stage
         )
         await settled(stage, file_id)
         assert worker.process.poll() is None
-        assert "renditions" not in worker.text()
     assert tools
     with contextlib.suppress(psutil.NoSuchProcess):
         assert not psutil.pid_exists(worker.pid)

@@ -22,13 +22,12 @@ _AT_ONCE: Final = 50
 
 
 async def enter_again(database: Database, work_id: int, run: str) -> None:
-    """Make sure that a run which has ended, but isn't in force, is noted: a sweep may have thought it dead before."""
+    """Let the sweeps look at a run again: they may have thought it dead, or tidy, before its last object was stored."""
     async with database.connection() as connection:
         await connection.execute(
             """
-            insert into production_run (name, work_id)
-            select %(run)s, id from work where id = %(work)s and run <> %(run)s
-            on conflict do nothing
+            insert into production_run (name, work_id) select %(run)s, id from work where id = %(work)s
+            on conflict (name) do update set tidied = false
             """,
             {"work": work_id, "run": run},
         )
@@ -81,6 +80,41 @@ async def remove_leftovers(
         removed += len(rows)
         if len(rows) < _AT_ONCE:
             return removed
+
+
+async def tidy(database: Database, store: ObjectStore) -> int:
+    """Remove the objects of runs in force that nothing names: what tries stored that broke off before they ended.
+
+    Returns:
+        How many objects were removed.
+
+    Raises:
+        Unavailable: database or store are away.
+
+    """
+    removed = 0
+    async with database.transaction() as connection:
+        if not await locks.may_remove_objects(connection):
+            return 0
+        rows = await (
+            await connection.execute(
+                """
+                select r.name, w.id, w.file_id from production_run r join work w on w.id = r.work_id and w.run = r.name
+                where not tidied and w.claim = '' and not w.pending
+                order by r.name limit %s for update of r skip locked
+                """,
+                (_AT_ONCE,),
+            )
+        ).fetchall()
+        for run, work_id, file_id in rows:
+            named = await products.keys(connection, work_id, run)
+            unnamed = [key for key in await store.list(run_prefix(file_id, run)) if key not in named]
+            await store.delete(unnamed)
+            removed += len(unnamed)
+        await connection.execute(
+            "update production_run set tidied = true where name = any(%s)", ([row[0] for row in rows],)
+        )
+    return removed
 
 
 async def remove_retired(database: Database, store: ObjectStore, *, grace: float = RETIRED_GRACE) -> int:

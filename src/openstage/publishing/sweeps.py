@@ -46,6 +46,7 @@ class Upkeep:
             self.purge_deleted,
             self.remove_leftovers,
             self.remove_retired,
+            self.tidy,
             self.forget_playbacks,
             self._identity.forget_expired,
             self.forget_jobs,
@@ -115,6 +116,10 @@ class Upkeep:
     async def remove_retired(self) -> int:
         """Remove renditions that have been listed no more for longer than anybody plays them."""
         return await runs.remove_retired(self._database, self._store)
+
+    async def tidy(self) -> int:
+        """Remove what tries left in the store that broke off, once their run is complete."""
+        return await runs.tidy(self._database, self._store)
 
     async def forget_playbacks(self) -> int:
         """Forget playbacks whose signed addresses are long over; they stay counted."""

@@ -201,6 +201,23 @@ async def set_loudness(connection: Connection, work_id: int, run: str, loudness:
     )
 
 
+async def keys(connection: Connection, work_id: int, run: str) -> set[str]:
+    """Return the objects that the rows of a run name."""
+    rows = await (
+        await connection.execute(
+            """
+            with mine as (select id, key from rendition where work_id = %(work)s and run = %(run)s)
+            select key from mine
+            union all select s.key from segment s join mine on mine.id = rendition_id
+            union all select key from picture where work_id = %(work)s and run = %(run)s
+            union all select key from extra where work_id = %(work)s and run = %(run)s
+            """,
+            {"work": work_id, "run": run},
+        )
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
 async def remove(connection: Connection, work_id: int, *, but: str = "") -> None:
     """Remove the rows of a work's runs.
 

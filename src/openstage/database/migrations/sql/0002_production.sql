@@ -64,7 +64,10 @@ alter table production_run
     add column ready_at     timestamptz,                         -- its first rendition can be played from then on
     add column duration_ms  bigint,
     add column media        jsonb,                               -- what the probe found
-    add column plan         jsonb;                               -- what will be made
+    add column plan         jsonb,                               -- what will be made
+    add column tidied       boolean not null default false;      -- nothing is left of tries that broke off
+update production_run r set tidied = true from work where work.id = work_id and work.run = r.name;
+create index on production_run (name) where not tidied;
 
 -- One step of a run: done once, by whichever worker; each has one job in the queue while it waits or is under way.
 create table production_task (
