@@ -31,8 +31,12 @@ class Superseded(Exception):
     """The run or the task isn't wanted any more, or another worker has taken the task over: stop and clean up."""
 
 
+class PlanChanged(Exception):
+    """The plan by which a task has worked holds no more: the task begins anew."""
+
+
 class Resting(Exception):
-    """Nothing more can be done of a task before the upload is finished; finish wakes it."""
+    """Nothing more can be done of a task before something else: before the upload is finished, in most cases."""
 
 
 class UploadStalled(Resting):

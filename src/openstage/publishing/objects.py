@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -99,20 +100,17 @@ class RunObjects:
         """Remove what only the run's own tasks needed."""
         await patiently(lambda: self._store.delete_prefix(self.key("parts")))
 
-    async def tidy(self, named: set[str]) -> int:
-        """Remove objects of tries that broke off.
+    async def remove_unnamed(self, quality: str, named: AbstractSet[str]) -> None:
+        """Remove those HLS objects of a quality that tries which broke off have left.
 
         Args:
-            named: keys that rows name, of this run.
-
-        Returns:
-            How many there were.
+            quality: of which nothing is being made any more.
+            named: keys that rows name.
 
         """
-        left = [key for key in await self._store.list(self.prefix) if key not in named]
+        left = set(await self._store.list(self.key(f"hls/{quality}"))) - named
         if left:
-            await self._store.delete(left)
-        return len(left)
+            await self._store.delete(sorted(left))
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:

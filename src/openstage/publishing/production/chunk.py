@@ -1,20 +1,27 @@
 """A chunk of the ladder: all rungs of some seconds of film, and the end that puts all chunks together."""
 
 from pathlib import Path
+from typing import Any, NoReturn
 
 import msgspec
 
 from openstage.database.engine import Connection
+from openstage.errors import DomainError
 from openstage.media import models as media
-from openstage.media.chunks import Chunk, ChunkPart, ChunkRung, LadderPlan
+from openstage.media.chunks import Chunk, ChunkPart, ChunkRung, EncoderName, LadderPlan
+from openstage.media.errors import ChunksDontJoin, EncoderLost
 from openstage.media.models import MediaInfo
+from openstage.observability.logs import get_logger
 from openstage.publishing import crashpoints
+from openstage.publishing.errors import PlanChanged, Resting
 from openstage.publishing.production.step import Step, kept_rendition, nothing
 from openstage.works import products
 from openstage.works.models import NewRendition, RenditionKind, Segment
 
 _MAKING = 90.0
 """Percent of a chunk that its making is; the rest is storing."""
+
+_log = get_logger("publishing")
 
 
 async def make_chunk(step: Step) -> None:
@@ -26,21 +33,24 @@ async def make_chunk(step: Step) -> None:
 
     """
     info, ladder = await ladder_of(step)
-    chunk = await step.tools.make_chunk(
-        await step.source(),
-        info,
-        ladder,
-        step.task.number,
-        step.made(),
-        step.settings,
-        on_progress=step.progress.within(0, _MAKING),
-    )
+    try:
+        chunk = await step.tools.make_chunk(
+            await step.source(),
+            info,
+            ladder,
+            step.task.number,
+            step.made(),
+            step.settings,
+            on_progress=step.progress.within(0, _MAKING),
+        )
+    except EncoderLost as error:
+        await _make_anew(step, error, encoder="software")
     crashpoints.reached("chunk-made")
     moves: list[tuple[str, Path]] = []
     stored = _in_store(step, chunk, moves)
     await step.objects.keep(moves, on_progress=step.progress.within(_MAKING, 100))
     crashpoints.reached("chunk-stored")
-    await step.end(nothing, msgspec.to_builtins(stored))
+    await step.end(lambda connection: _require_plan(step, connection, ladder), msgspec.to_builtins(stored))
 
 
 async def join_chunks(step: Step) -> None:
@@ -58,6 +68,7 @@ async def join_chunks(step: Step) -> None:
         crashpoints.reached("joined")
     # Only now: a try that finds the rows entered needs none of it.
     await step.objects.remove_parts()
+    await step.tidy(rung.quality for rung in ladder.rungs)
     crashpoints.reached("parts-removed")
     await step.end(nothing)
 
@@ -100,6 +111,48 @@ def _in_store(step: Step, chunk: Chunk, moves: list[tuple[str, Path]]) -> Chunk:
     )
 
 
+# --- once more ----------------------------------------------------------------------------------------------------
+async def _make_anew(step: Step, error: DomainError, *, encoder: EncoderName | None = None) -> NoReturn:
+    """Let all chunks be made anew, once in a run.
+
+    Args:
+        step: what found out that it is necessary.
+        error: why.
+        encoder: what encodes from now on; None: what did.
+
+    Raises:
+        Resting: always; the task goes on with the others.
+        DomainError: it has been done before.
+
+    """
+
+    def change(plan: dict[str, Any]) -> None:
+        if plan.get("anew"):
+            raise error
+        plan["anew"] = error.message
+        plan["ladder"]["encoder"] = encoder or plan["ladder"]["encoder"]
+
+    async def write(connection: Connection) -> None:
+        await step.update_plan(connection, change)
+        await step.house.tasks.again(connection, step.task, "chunk")
+
+    _log.warning("all chunks are made anew", work=step.task.work.slug, run=step.task.run, reason=error.message)
+    await step.commit(write)
+    raise Resting
+
+
+async def _require_plan(step: Step, connection: Connection, ladder: LadderPlan) -> None:
+    """Make sure that the plan by which a chunk was made still holds.
+
+    Raises:
+        PlanChanged: it does not.
+
+    """
+    plan = await step.house.tasks.plan(connection, step.task.run)
+    if plan is None or plan["ladder"]["encoder"] != ladder.encoder:
+        raise PlanChanged
+
+
 # --- join -----------------------------------------------------------------------------------------------------------
 async def _entered(step: Step, ladder: LadderPlan) -> bool:
     """Whether an earlier try has entered the rows."""
@@ -120,7 +173,11 @@ async def _joined(step: Step, ladder: LadderPlan) -> list[NewRendition]:
         sounds = await step.house.tasks.results(connection, step.task.run, "sound")
     chunks = msgspec.convert(results, list[Chunk])
     tracks: dict[str, str] = sounds[0]["tracks"] if sounds else {}
-    made = [await _rung(step, rung) for rung in step.tools.join_renditions(ladder, chunks)]
+    try:
+        rungs = step.tools.join_renditions(ladder, chunks)
+    except ChunksDontJoin as error:
+        await _make_anew(step, error)
+    made = [await _rung(step, rung) for rung in rungs]
     for number, mp4 in enumerate(ladder.mp4s):
         made.append(await _mp4(step, mp4.quality, chunks, tracks.get(mp4.quality)))
         step.progress.percent = 100 * (number + 1) / (len(ladder.mp4s) + 1)

@@ -20,7 +20,7 @@ from openstage.media.models import MediaInfo
 from openstage.observability.logs import get_logger
 from openstage.publishing import crashpoints
 from openstage.publishing.errors import Resting, Superseded
-from openstage.publishing.production.feed import GrowingUpload, Range, growing_upload
+from openstage.publishing.production.feed import IDLE_SECONDS, GrowingUpload, Range, growing_upload
 from openstage.publishing.production.growth import Growth
 from openstage.publishing.production.pace import slow_notice
 from openstage.publishing.production.step import FirstDecision, Step, first_decision, nothing
@@ -52,7 +52,7 @@ async def make_first(step: Step) -> None:
         return
     staging = step.house.originals.staging(step.task.work.file_id)
     async with contextlib.AsyncExitStack() as stack:
-        following = growing_upload(step.house.database, step.task.work.file_id, staging, row[1])
+        following = growing_upload(step.house.database, step.task.work.file_id, staging, row[1], idle=IDLE_SECONDS)
         try:
             feed = await stack.enter_async_context(following)
         except FileNotFoundError as error:  # nothing has come yet, or it has been cancelled this moment
@@ -78,6 +78,8 @@ class _First:
         await together(self._judge(), self._grow())
         assert self._verdict is not None  # `_judge` has ended well
         await self._offer(whole=True)
+        assert self._growth is not None
+        await self._step.tidy(self._growth.qualities)
         await self._step.end(nothing)
 
     # --- may it be published? -------------------------------------------------------------------------------------

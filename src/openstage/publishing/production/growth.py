@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from openstage.database.engine import Connection
+from openstage.media.describe import peak_bandwidth
 from openstage.media.first import FirstPlan
 from openstage.media.growing import Done, GrownInit, GrownSegment, Track
 from openstage.media.models import MediaInfo
 from openstage.media.models import Segment as MediaSegment
-from openstage.media.renditions import peak_bandwidth
 from openstage.publishing import crashpoints
 from openstage.publishing.production.feed import GrowingUpload
 from openstage.publishing.production.pace import seconds_to_wait
@@ -76,9 +76,9 @@ class Growth:
         return growth
 
     @property
-    def encodes(self) -> bool:
-        """Whether its picture is encoded, which takes a while."""
-        return self._plan.video is not None and not self._plan.video.copy
+    def qualities(self) -> list[str]:
+        """The qualities of its tracks."""
+        return [track.quality for track in self._tracks.values()]
 
     @property
     def begun(self) -> bool:

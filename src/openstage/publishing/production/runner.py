@@ -15,7 +15,7 @@ from openstage.errors import DomainError, Unavailable
 from openstage.media.errors import ScratchFull
 from openstage.observability.logs import get_logger
 from openstage.publishing import crashpoints, runs
-from openstage.publishing.errors import Elsewhere, Later, OriginalLost, Resting, Superseded
+from openstage.publishing.errors import Elsewhere, Later, OriginalLost, PlanChanged, Resting, Superseded
 from openstage.publishing.objects import RunObjects
 from openstage.publishing.originals import Originals
 from openstage.publishing.production.aside import make_pictures, make_sound
@@ -101,7 +101,7 @@ class Production:
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(task, "The worker was stopped.", counts=False))
             raise
-        except Resting:
+        except (Resting, PlanChanged):
             await self._house.tasks.rest(task)
         except Superseded:
             await self._give_back(task, "", counts=False)
