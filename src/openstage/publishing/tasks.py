@@ -313,6 +313,17 @@ class Tasks:
         return True
 
     # --- what tasks tell each other -------------------------------------------------------------------------------
+    async def again(self, connection: Connection, task: Task, kind: Kind) -> None:
+        """Let the tasks of one kind that are done be done anew; the caller holds `task`, which goes by them."""
+        await connection.execute(
+            """
+            update production_task set state = 'waiting', tries = 0, result = null, percent = 0, changed_at = now()
+            where run = %s and kind = %s and state = 'done'
+            """,
+            (task.run, kind),
+        )
+        await entry.resume(connection, task.run)
+
     async def set_plan(self, connection: Connection, task: Task, plan: dict[str, Any]) -> None:
         """Note what the other tasks of the run go by (`Task.plan`)."""
         await connection.execute("update production_run set plan = %s where name = %s", (Jsonb(plan), task.run))
