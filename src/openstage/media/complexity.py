@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import math
 import shutil
 import statistics
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,8 +18,8 @@ from openstage.media.encoding import encode
 from openstage.media.errors import ScratchFull, TookTooLong, Unplayable
 from openstage.media.fragments import TIMESCALE, Piece, read_piece
 from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder
-from openstage.media.models import MediaInfo
-from openstage.media.seeking import first_keyframe, may_seek
+from openstage.media.models import MediaInfo, VideoStream
+from openstage.media.seeking import may_seek
 from openstage.media.tools import find_ffmpeg
 from openstage.settings import Settings
 
@@ -27,6 +29,7 @@ SHORTEST = 30.0  # seconds; of a shorter medium, planning well saves less than t
 SHARE = 0.008  # of the medium is tried, at most: the ladder of that is a hundredth of its processor time, with decoding
 STRETCH, LONGEST_STRETCH = 0.4, 1.5  # seconds of one trial
 MOST = 8  # trials
+FEWEST = 4  # frames of one
 
 
 class Complexity(Struct, frozen=True, kw_only=True):
@@ -68,68 +71,75 @@ async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexit
     if video.duration < SHORTEST or not may_seek(info):
         return Complexity(seek=may_seek(info))
     chosen = Source.of(source, info)
-    moments, length = stretches(video.duration)
+    moments, length = stretches(video)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="trial-"))
-    reach = 0.0
-    tried: list[dict[str, int]] = []
+    tried: list[_Trial] = []
     try:
         for moment in moments:
-            found = await first_keyframe(chosen.path, info, video.start + moment, settings)
-            if found is None:
+            trial = await _try(chosen, moment, length, folder, settings)
+            if trial is None:
                 return Complexity()
-            reach = max(reach, video.start + moment - found)
-            tried.append(await _try(chosen, video.start + moment, length, folder, settings))
+            tried.append(trial)
     except (Unplayable, TookTooLong, ScratchFull) as error:
         log.info("a trial of %s says nothing: %s", source.name, error.message)
-        return Complexity(seek=True, reach=reach)
+        return Complexity(seek=True, reach=max((trial.reach for trial in tried), default=0.0))
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    rates = {rung.quality: [one[rung.quality] for one in tried if rung.quality in one] for rung in ladder(video)}
-    known = all(rates.values())
     return Complexity(
-        rates={quality: round(statistics.fmean(values)) for quality, values in rates.items()} if known else {},
+        rates={quality: round(statistics.fmean(trial.rates[quality] for trial in tried)) for quality in tried[0].rates},
         seconds=length * len(tried),
         seek=True,
-        reach=reach,
+        reach=max(trial.reach for trial in tried),
     )
 
 
-def stretches(duration: float) -> tuple[list[float], float]:
-    """Moments at which to try, spread evenly, and how long each trial is; all in seconds."""
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What one stretch costs at each rung, bits per second; seconds by which its keyframe comes before the moment."""
+
+    rates: dict[str, int]
+    reach: float
+
+
+def stretches(video: VideoStream) -> tuple[list[float], float]:
+    """Moments of the medium at which to try, spread evenly, and how long each trial is; all in seconds."""
+    duration = video.duration
     length = min(LONGEST_STRETCH, max(STRETCH, SHARE * duration / 4))
     number = max(1, min(MOST, int(SHARE * duration / length)))
-    return [duration * (index + 0.5) / number for index in range(number)], length
+    return [video.start + duration * (index + 0.5) / number for index in range(number)], length
 
 
-async def _try(source: Source, moment: float, length: float, folder: Path, settings: Settings) -> dict[str, int]:
-    """Bits per second of each rung from the keyframe before a moment on."""
+async def _try(source: Source, moment: float, length: float, folder: Path, settings: Settings) -> _Trial | None:
+    """Encode a stretch from the keyframe before a moment on; None if nothing comes out."""
     rungs = ladder(source.video) if source.video else ()
     arguments = trial_arguments(source, rungs, moment, length, settings)
     await encode(arguments, source.path, folder, seconds=length)
-    rates = {}
+    rates, first = {}, math.inf
     for rung in rungs:
         path = folder / f"{rung.quality}.mp4"
         piece = await asyncio.to_thread(read_piece, path)
-        if piece:
-            rates[rung.quality] = min(rung.max_rate, expected_rate(piece))
         path.unlink(missing_ok=True)
-    return rates
+        if piece is None:
+            return None
+        rates[rung.quality] = min(rung.max_rate, expected_rate(piece))
+        first = min(first, piece.groups[0].first / TIMESCALE)
+    return _Trial(rates, max(0.0, moment - first))
 
 
 def trial_arguments(
     source: Source, rungs: Sequence[Rung], moment: float, length: float, settings: Settings
 ) -> list[str]:
     """The ffmpeg command that encodes a stretch at all rungs, from the keyframe before `moment` on."""
+    assert source.video is not None
     uses = {rung.quality: [f"v{rung.quality}"] for rung in rungs}
     outputs = []
     for rung in rungs:
-        encoder = commands.video_encoder(rung, threads=1)
-        outputs += ["-map", f"[v{rung.quality}]", *encoder, "-t", f"{length:.3f}"]
-        outputs += commands.piece_output(f"{rung.quality}.mp4")
+        frames = max(FEWEST, round(length * (rung.frame_rate or source.video.nominal_frame_rate)))
+        encoder = [*commands.video_encoder(rung, threads=1), "-frames:v", str(frames)]
+        outputs += ["-map", f"[v{rung.quality}]", *encoder, *commands.piece_output(f"{rung.quality}.mp4")]
     return [
         *commands.base_arguments(find_ffmpeg(settings), 1),
-        *("-noaccurate_seek",),
-        *commands.input_arguments(source.path, source.info.container, 1, seek=moment),
+        *commands.input_arguments(source.path, source.info.container, 1, seek=moment, keep_times=True),
         *("-filter_complex", ";".join(commands.picture_graph(source, rungs, uses, Window(0.0, None, moment)))),
         *outputs,
     ]
