@@ -34,7 +34,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 ALL_QUALITIES_SECONDS = 180.0
 QUALITY_NAMES = {"96": "180p", "1": "240p", "2": "360p", "3": "480p", "4": "720p", "5": "1080p"}
-WHOLE_CLIP = "4"
 
 
 @app.callback()
@@ -165,11 +164,11 @@ def _drive(server: DemoServer, steps: Steps) -> str:
         file_id = run.video.file_id
         with steps.step("Publish", spinner=False) as step:
             wait_with_spinner(cloud, file_id, steps.console, on_state=lambda text: steps.say(f"  [dim]{text}[/dim]"))
-            step.note = "it can be watched from now on"
+            step.note = "it can be watched from now on, and gets better while it is"
         with steps.step("Begin to play") as step:
             step.note = _begin(cloud, file_id)
         with steps.step("Wait for every quality") as step:
-            step.note = " ".join(_all_qualities(cloud, file_id))
+            step.note = " ".join(_all_qualities(cloud, file_id, step))
         with steps.step("Play to the end") as step:
             address = cloud.addresses(file_id).best_m3u8 or ""
             step.note = f"{decode(address):.1f} s of picture and sound decoded without an error"
@@ -184,13 +183,13 @@ def _begin(cloud: VideoCloud, file_id: str) -> str:
     return f"{fetched.playlists} playlists, {fetched.segments} parts, {size(fetched.size)} of {fetched.duration:.0f} s"
 
 
-def _all_qualities(cloud: VideoCloud, file_id: str) -> list[str]:
-    """Wait until the clip's own size can be played, and name all qualities there are."""
+def _all_qualities(cloud: VideoCloud, file_id: str, step: Step) -> list[str]:
+    """Wait until nothing more is made of the clip, which plays meanwhile, and name all qualities there are."""
     deadline = time.monotonic() + ALL_QUALITIES_SECONDS
-    while WHOLE_CLIP not in (qualities := cloud.addresses(file_id).m3u8):
+    while (percent := cloud.status(file_id).percent or 0.0) < 100:
         if time.monotonic() > deadline:
-            raise PlaybackError(
-                f"after {ALL_QUALITIES_SECONDS:.0f} s there are only the qualities {', '.join(qualities)}"
-            )
+            raise PlaybackError(f"after {ALL_QUALITIES_SECONDS:.0f} s {percent:.0f} % of it are made")
+        step.show(percent / 100)
         time.sleep(0.5)
+    qualities = cloud.addresses(file_id).m3u8
     return [QUALITY_NAMES.get(quality, quality) for quality in sorted(qualities, key=lambda q: int(q) % 96)]
