@@ -3,11 +3,12 @@
 `docs/settings.md` and `openstage settings` are made from this class; a setting without a help text fails a test.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +24,12 @@ Bytes = PositiveInt
 MIB = 1024**2
 GIB = 1024**3
 DAY = 24 * 3600
+
+
+def _networks(text: str) -> str:
+    for part in filter(None, map(str.strip, text.split(","))):
+        ipaddress.ip_network(part, strict=False)
+    return text
 
 
 class Settings(BaseSettings):
@@ -79,11 +86,12 @@ class Settings(BaseSettings):
         NonNegativeInt,
         Field(description="Bytes an app may store unless its own quota says otherwise; 0: no limit."),
     ] = 0
-    sign_up: Annotated[bool, Field(description="Anybody may make an account; else only `openstage user create` does.")] = (
-        False
-    )
+    sign_up: Annotated[
+        bool, Field(description="Anybody may make an account; else only `openstage user create` does.")
+    ] = False
     proxies: Annotated[
         str,
+        AfterValidator(_networks),
         Field(
             description="Addresses or networks of proxies, with commas between: what they say of a client's address"
             " (`X-Forwarded-For`) is believed, and counts where guesses are limited."

@@ -7,12 +7,14 @@ from typing import Final, Literal
 
 from starlette.requests import Request
 
+from openstage.console.account_messages import ACCOUNT_MESSAGES
 from openstage.console.messages import MESSAGES
 
 Code = Literal["en", "zh-CN"]
 COOKIE: Final = "openstage_lang"
 """Keeps the language that was chosen by hand."""
 
+_ALL: Final = {**MESSAGES, **ACCOUNT_MESSAGES}
 _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
@@ -25,7 +27,7 @@ class Language:
 
     def text(self, key: str, **values: object) -> str:
         """Return a message with its `{placeholders}` filled in."""
-        english, chinese = MESSAGES[key]
+        english, chinese = _ALL[key]
         return (english if self.code == "en" else chinese).format(**values)
 
     def plays(self, count: int) -> str:

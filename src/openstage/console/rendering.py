@@ -1,9 +1,9 @@
 """Templates to responses: language, escaping, and the headers that keep a page to itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import jinja2
 from starlette.requests import Request
@@ -37,7 +37,14 @@ class Renderer:
         )
 
     def page(
-        self, request: Request, template: str, values: Mapping[str, object], *, status: int = 200, framed: bool = False
+        self,
+        request: Request,
+        template: str,
+        values: Mapping[str, object],
+        *,
+        status: int = 200,
+        framed: bool = False,
+        forms: Sequence[str] = ("'none'",),
     ) -> HTMLResponse:
         """Render a page in the language of the request.
 
@@ -47,15 +54,16 @@ class Renderer:
             values: what the template is given besides `t` (messages), `language` and `request`.
             status: HTTP status.
             framed: whether other sites may show it in a frame.
+            forms: where its forms may lead, redirects included, as the Content-Security-Policy names places.
 
         """
         language = choose(request)
         html = self._environment.get_template(template).render(
-            values, request=request, language=language, t=language.text
+            values, request=request, language=language, t=language.text, in_language=_in_language(request)
         )
         ancestors = "*" if framed else "'none'"
         headers = {
-            "Content-Security-Policy": f"{self._policy}; frame-ancestors {ancestors}",
+            "Content-Security-Policy": f"{self._policy}; form-action {' '.join(forms)}; frame-ancestors {ancestors}",
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "strict-origin-when-cross-origin",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -85,9 +93,14 @@ def _policy(settings: Settings) -> str:
             f"media-src {own} blob:",
             f"connect-src {own}",
             "base-uri 'none'",
-            "form-action 'none'",
         ]
     )
+
+
+def _in_language(request: Request) -> Callable[[str], str]:
+    """Return what makes the address of a request's page in another language; its other parameters stay."""
+    others = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    return lambda code: "?" + urlencode([*others, ("lang", code)])
 
 
 def _origin(address: str) -> str:

@@ -61,6 +61,11 @@ class Apps:
                 return app
         raise UnknownApp(f"There is no app with the client_id {client_id}; see `openstage app list`.")
 
+    async def developer_of(self, app: App) -> str:
+        """Return the name of the developer who owns an app; empty: the operator."""
+        row = await self._database.fetch_one("select name from account where id = %(id)s", {"id": app.developer_id})
+        return str(row[0]) if row else ""
+
     async def list(self) -> list[App]:
         """Return all apps, the oldest first."""
         async with self._database.connection() as connection, connection.cursor(row_factory=class_row(App)) as cursor:

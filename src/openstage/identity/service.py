@@ -16,6 +16,8 @@ from openstage.identity.errors import (
     AppNotUsable,
     BadClient,
     BadUid,
+    CodeInvalid,
+    DeviceUnknown,
     RefreshInvalid,
     ScopeMissing,
     TokenExpired,
@@ -202,6 +204,33 @@ class Identity:
                 "The refresh_token was used before: what came of it has been revoked; authorise again."
             )
         return issued
+
+    async def redeem(
+        self, app: App, code: str, *, redirect: str = "", verifier: str = "", address: str = "", terms: Terms = STANDARD
+    ) -> Issued:
+        """Exchange an authorization code for tokens; see `Codes.redeem`.
+
+        Raises:
+            CodeInvalid: unknown, used, expired, of another app, or for another address or verifier.
+            AccountDisabled: the person's account has been disabled meanwhile.
+            TooManyGuesses: too many wrong ones came from this address.
+
+        """
+        await self.guesses.check("code", address=address)
+        try:
+            return await self.codes.redeem(app, code, redirect=redirect, verifier=verifier, terms=terms)
+        except CodeInvalid:
+            await self.guesses.charge("code", address=address)
+            raise
+
+    async def poll(self, app: App, device_code: str, *, address: str = "", terms: Terms = STANDARD) -> Issued:
+        """Exchange a device's code for tokens once a person has confirmed; see `Devices.poll` for what it raises."""
+        await self.guesses.check("code", address=address)
+        try:
+            return await self.devices.poll(app, device_code, terms=terms)
+        except DeviceUnknown:
+            await self.guesses.charge("code", address=address)
+            raise
 
     async def revoke(self, access_token: str) -> None:
         """End an access token and all that share its authorisation; an unknown one is no error (RFC 7009, 2.2)."""

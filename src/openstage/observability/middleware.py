@@ -20,7 +20,9 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SURFACES = {
     "api": "video", "openupload": "video", "uploadfinish": "video", "cancelupload": "video", "uploadstatus": "video",
     "upload": "upload", "media": "media", "pictures": "media", "w": "pages", "e": "pages", "": "pages", "docs": "pages",
-    "static": "pages", "healthz": "operation", "readyz": "operation", "metrics": "operation",
+    "static": "pages", "sign-in": "pages", "sign-up": "pages", "sign-out": "pages", "account": "pages",
+    "device": "pages", "oauth": "oauth", ".well-known": "oauth", "healthz": "operation", "readyz": "operation",
+    "metrics": "operation",
 }  # fmt: skip
 
 

@@ -46,6 +46,10 @@ _CODES: Final[dict[type[DomainError], str]] = {
     identity.BadClient: "A21324",
     identity.UnknownApp: "A21324",
     identity.RefreshInvalid: "A21325",
+    identity.CodeInvalid: "A21325",
+    identity.AccountDisabled: "A21330",
+    identity.ScopeMissing: "A21330",
+    identity.TooManyGuesses: "A21331",
     identity.QuotaExceeded: "A00018",
     uploads.UnknownUpload: "A00005",
     uploads.BadPiece: "A00010",
@@ -76,6 +80,7 @@ _CODES_OF_CALLS: Final[dict[tuple[type[DomainError], str], str]] = {
     (BadInput, "token"): "A21323",
     (works.BadMetadata, "info"): FAILURE,
     (Unavailable, "authorize"): "A00007",
+    (identity.TooManyGuesses, "authorize"): "A00007",
     (Unavailable, "token"): "A21331",
 }
 """Where a call has a code of its own for an error."""

@@ -152,7 +152,13 @@ def _require_few(fields: int) -> None:
 def known_parameters(request: Request) -> Parameters:
     """Parameters that a request has before its body: headers and query."""
     headers = [(name.decode("latin-1"), decode(value)) for name, value in request.scope["headers"]]
+    headers += [("access_token", value[7:]) for name, value in headers if name == "authorization" and _is_bearer(value)]
     return Parameters(headers, parse_urlencoded(request.scope.get("query_string", b"")))
+
+
+def _is_bearer(value: str) -> bool:
+    """Whether an `Authorization` header holds a token (RFC 6750, 2.1), which the document knows as `access_token`."""
+    return value[:7].lower() == "bearer "
 
 
 async def read_parameters(request: Request) -> Parameters:

@@ -125,7 +125,7 @@ class UploadCalls:
     async def open(self, request: Request) -> Response:
         """Section 1.1: declare a file and learn where to send it."""
         parameters = await read_parameters(request)
-        caller = await self._identity.resolve_usable(parameters.text("access_token"))
+        caller = await self._identity.resolve_usable(parameters.text("access_token"), needs="works.write")
         size = parameters.exact_integer("filesize")
         if size is None:
             raise BadInput("filesize is missing.")
@@ -141,7 +141,7 @@ class UploadCalls:
     async def cancel(self, request: Request) -> Response:
         """Section 1.4: give the upload up."""
         parameters = await read_parameters(request)
-        caller = await self._identity.resolve(parameters.text("access_token"))
+        caller = await self._identity.resolve(parameters.text("access_token"), needs="works.write")
         if parameters.text("status", "2") != "2":
             raise BadInput("status must be 2.")
         await self._intake.cancel(caller, parameters.required("file_id"))
@@ -150,7 +150,7 @@ class UploadCalls:
     async def status(self, request: Request) -> Response:
         """Ours: tell what has been received, so that a client can go on where it stopped."""
         parameters = await read_parameters(request)
-        caller = await self._identity.resolve(parameters.text("access_token"))
+        caller = await self._identity.resolve(parameters.text("access_token"), needs="works.write")
         upload = await self._uploads.status(parameters.required("file_id"), caller)
         data = {
             "file_id": upload.file_id,
@@ -253,7 +253,7 @@ class UploadCalls:
         )
 
     async def _finish(self, parameters: Parameters) -> None:
-        caller = await self._identity.resolve_usable(parameters.text("access_token"))
+        caller = await self._identity.resolve_usable(parameters.text("access_token"), needs="works.write")
         if parameters.text("range_finished", "true").lower() != "true":
             raise BadInput("range_finished must be true.")
         await self._intake.finish(caller, parameters.required("file_id"))

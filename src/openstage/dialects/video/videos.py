@@ -83,7 +83,7 @@ class Videos:
     async def info(self, request: Request) -> Response:
         """Section 1.5: set a video's metadata, before or after the upload is finished."""
         parameters = await read_parameters(request)
-        caller = await self._identity.resolve_usable(parameters.text("access_token"))
+        caller = await self._identity.resolve_usable(parameters.text("access_token"), needs="works.write")
         file_id = parameters.required("file_id")
         if not parameters.has("description"):
             raise BadInput("description is missing; it may be empty.")
@@ -99,7 +99,7 @@ class Videos:
     async def delete(self, request: Request) -> Response:
         """Section 7: hide videos at once; the operator can bring them back within the grace time."""
         parameters = await read_parameters(request)
-        caller = await self._identity.resolve_usable(parameters.text("access_token"))
+        caller = await self._identity.resolve_usable(parameters.text("access_token"), needs="works.write")
         kind = parameters.text("delete_type")
         file_ids = _file_ids(parameters)
         if kind == "0":
@@ -191,7 +191,7 @@ class Videos:
 
     async def _reader(self, parameters: Parameters) -> Caller:
         """Who asks: an app that is frozen or in review may still look at its own videos."""
-        caller = await self._identity.resolve(parameters.text("access_token"))
+        caller = await self._identity.resolve(parameters.text("access_token"), needs="works.read")
         if caller.app_state == "deleted":
             raise AppNotUsable(caller.app_state)
         return caller
