@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 from msgspec import Struct
 
@@ -14,7 +13,9 @@ from openstage.media import commands
 from openstage.media.boxes import read_tracks
 from openstage.media.commands import Mp4, Source, Window
 from openstage.media.complexity import Complexity
+from openstage.media.encoders import Encoder, EncoderName, encoder_named
 from openstage.media.encoding import encode, require_room
+from openstage.media.errors import EncoderLost, TookTooLong, Unplayable
 from openstage.media.first import FirstPlan
 from openstage.media.fragments import REORDERED, TIMESCALE, Piece, digest, fragments, init_section, read_piece
 from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder, wasteful
@@ -25,8 +26,6 @@ from openstage.media.seeking import first_moment, may_seek, seek_before
 from openstage.media.timing import exact_rate
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
-
-EncoderName = Literal["software", "nvenc", "vaapi", "qsv"]
 
 MOST_FROM_START = 4  # chunks of a file in which one can't jump: each decodes all that lies before it
 REACHES = 1.5  # a chunk is so many times as long as the way from a keyframe to it
@@ -125,6 +124,7 @@ def plan_ladder(info: MediaInfo, first: FirstPlan, settings: Settings, complexit
         chunks=cut(source.end, rungs[-1], _chunk_length(source.end, seek, complexity, settings)),
         stands_for=stands_for,
         seek=seek,
+        encoder=complexity.encoder if complexity and settings.encoder != "software" else "software",
     )
 
 
@@ -191,7 +191,21 @@ async def make_chunk(  # noqa: PLR0917 - what, of it, where, how
     percent = Percent(end - start, on_progress, start)
     decoded = start - (work.window.seek or 0.0)
     arguments = chunk_arguments(work, settings)
-    await encode(arguments, work.source.path, folder, seconds=end - start, decoded=decoded, percent=percent)
+    try:
+        await encode(
+            arguments,
+            work.source.path,
+            folder,
+            seconds=end - start,
+            decoded=decoded,
+            percent=percent,
+            devices=work.encoder.devices,
+            cores=settings.encoder_threads if len(plan.chunks) > 1 else 0,
+        )
+    except (Unplayable, TookTooLong) as error:
+        if plan.encoder == "software":
+            raise
+        raise EncoderLost(f"The encoder {plan.encoder} failed: {error.message}") from error
     chunk = await asyncio.to_thread(_collect, work, folder)
     percent.report(100)
     return chunk
@@ -205,6 +219,7 @@ class Work:
     plan: LadderPlan
     number: int
     window: Window
+    encoder: Encoder
 
     @property
     def sizes(self) -> tuple[Rung, ...]:
@@ -224,7 +239,7 @@ async def _prepare(source: Source, plan: LadderPlan, number: int, settings: Sett
     start, end = (edge / MICROSECONDS for edge in plan.chunks[number])
     last = number == len(plan.chunks) - 1
     seek = await seek_before(source.path, source.info, start, settings) if plan.seek and number else None
-    return Work(source, plan, number, Window(start, None if last else end, seek))
+    return Work(source, plan, number, Window(start, None if last else end, seek), encoder_named(plan.encoder))
 
 
 def _make_folders(work: Work, folder: Path) -> None:
@@ -239,26 +254,31 @@ def chunk_arguments(work: Work, settings: Settings) -> list[str]:
     source, window = work.source, work.window
     uses: dict[str, list[str]] = {rung.quality: [] for rung in work.sizes}
     outputs: list[str] = []
-    for rung in work.plan.rungs:
-        pad = f"hls{rung.quality}"
+    chains: list[str] = []
+
+    def add(pad: str, rung: Rung, encoder: list[str], path: str) -> None:
         uses[rung.quality].append(pad)
-        encoder = commands.video_encoder(rung, threads=threads)
-        outputs += ["-map", f"[{pad}]", *encoder, *commands.piece_output(f"hls/{rung.quality}/{WHOLE}")]
+        if filters := work.encoder.handing_over():
+            chains.append(f"[{pad}]{filters}[{pad}x]")
+            pad += "x"
+        outputs.extend(["-map", f"[{pad}]", *encoder, *commands.piece_output(path)])
+
+    for rung in work.plan.rungs:
+        add(f"hls{rung.quality}", rung, work.encoder.arguments(rung, threads=threads), f"hls/{rung.quality}/{WHOLE}")
     seconds = min(end - start for start, end in work.plan.chunks) / MICROSECONDS  # the same limits for all chunks
     for mp4 in work.plan.mp4s:
-        if mp4.rung is None:
-            continue
-        pad = f"mp4{mp4.quality}"
-        uses[mp4.rung.quality].append(pad)
-        encoder = commands.video_encoder(mp4.rung, rate=mp4.video_rate, seconds=seconds, threads=threads)
-        outputs += ["-map", f"[{pad}]", *encoder, *commands.piece_output(f"mp4/{mp4.quality}-{WHOLE}")]
+        if mp4.rung:
+            encoder = work.encoder.arguments(mp4.rung, rate=mp4.video_rate, seconds=seconds, threads=threads)
+            add(f"mp4{mp4.quality}", mp4.rung, encoder, f"mp4/{mp4.quality}-{WHOLE}")
     after = "after" if work.looks_behind else None
     if after:
         outputs += ["-map", f"[{after}]", *commands.first_stamp(BEHIND)]
+    graph = [*commands.picture_graph(source, work.sizes, uses, window, after), *chains]
     return [
         *commands.base_arguments(find_ffmpeg(settings), threads),
+        *work.encoder.opening(),
         *commands.input_arguments(source.path, source.info.container, threads, seek=window.seek, keep_times=True),
-        *("-filter_complex", ";".join(commands.picture_graph(source, work.sizes, uses, window, after))),
+        *("-filter_complex", ";".join(graph)),
         *outputs,
     ]
 

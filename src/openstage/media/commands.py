@@ -306,21 +306,35 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
         threads: 0 for one and a half per core.
 
     """
-    every = rung.keyframe_every
-    forced = f"not(mod(n,{every}))" if every else NEW_CELL
     if rate is None:
         limits = ["-maxrate", str(rung.max_rate), "-bufsize", str(rung.buffer)]
     else:
-        # What the buffer holds at the beginning comes on top of the rate: half a second's bits.
-        most = max(8_000, round(rate * seconds / (seconds + 0.5)))
+        most = most_rate(rate, seconds)
         limits = ["-maxrate", str(most), "-bufsize", str(most), "-rc_init_occupancy", str(most // 2)]
         limits += ["-level", rung.level]  # whatever the rate is: chunks with fewer bits fit the others
-    level = ["-profile:v", "high" if rung.short_side >= 720 else "main"]
+    profile = ["-profile:v", "high" if rung.short_side >= 720 else "main"]
     return [
-        *("-c:v", "libx264", "-preset", PRESET, *level, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),
-        *("-g", str(LONG_GOP), "-sc_threshold", "0", "-forced-idr", "1", "-force_key_frames", f"expr:{forced}"),
-        *("-fps_mode", "vfr", "-enc_time_base", "1:90000"),
+        *("-c:v", "libx264", "-preset", PRESET, *profile, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),
+        *("-sc_threshold", "0", "-forced-idr", "1", *keyframes(rung)),
         *(["-threads", str(threads)] if threads else []),
+    ]
+
+
+def most_rate(rate: int, seconds: float) -> int:
+    """The cap, and the size of the buffer, that keep a file of so many seconds within `rate` bits per second in all.
+
+    What the buffer holds at the beginning comes on top of the rate: half a second's bits.
+    """
+    return max(8_000, round(rate * seconds / (seconds + 0.5)))
+
+
+def keyframes(rung: Rung) -> list[str]:
+    """Output arguments: keyframes where the grid has them, frames at their own times."""
+    every = rung.keyframe_every
+    forced = f"not(mod(n,{every}))" if every else NEW_CELL
+    return [
+        *("-g", str(LONG_GOP), "-force_key_frames", f"expr:{forced}"),
+        *("-fps_mode", "vfr", "-enc_time_base", "1:90000"),
     ]
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from openstage.media import commands
 from openstage.media.commands import Source, Window
+from openstage.media.encoders import EncoderName, choose_encoder
 from openstage.media.encoding import encode
 from openstage.media.errors import ScratchFull, TookTooLong, Unplayable
 from openstage.media.fragments import TIMESCALE, Piece, read_piece
@@ -40,6 +41,7 @@ class Complexity(Struct, frozen=True, kw_only=True):
         seconds: of source that were encoded.
         seek: whether chunks may jump to their beginning.
         reach: seconds by which the decoder has to begin before a wanted moment, at most, where it was tried.
+        encoder: what encodes on this machine.
 
     """
 
@@ -47,6 +49,7 @@ class Complexity(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     seek: bool = False
     reach: float = 0.0
+    encoder: EncoderName = "software"
 
 
 async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexity:
@@ -68,8 +71,9 @@ async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexit
     video = info.main_video
     if video is None:
         return Complexity()
+    encoder = await choose_encoder(settings)
     if video.duration < SHORTEST or not may_seek(info):
-        return Complexity(seek=may_seek(info))
+        return Complexity(seek=may_seek(info), encoder=encoder)
     chosen = Source.of(source, info)
     moments, length = stretches(video)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="trial-"))
@@ -78,11 +82,11 @@ async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexit
         for moment in moments:
             trial = await _try(chosen, moment, length, folder, settings)
             if trial is None:
-                return Complexity()
+                return Complexity(encoder=encoder)
             tried.append(trial)
     except (Unplayable, TookTooLong, ScratchFull) as error:
         log.info("a trial of %s says nothing: %s", source.name, error.message)
-        return Complexity(seek=True, reach=max((trial.reach for trial in tried), default=0.0))
+        return Complexity(seek=True, reach=max((trial.reach for trial in tried), default=0.0), encoder=encoder)
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     return Complexity(
@@ -90,6 +94,7 @@ async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexit
         seconds=length * len(tried),
         seek=True,
         reach=max(trial.reach for trial in tried),
+        encoder=encoder,
     )
 
 

@@ -1,8 +1,10 @@
 """Running ffmpeg over a source: limits that its length justifies, percent, and what a failure means."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from openstage.media.cores import leased
 from openstage.media.errors import ScratchFull, Unplayable
 from openstage.media.progress import Percent
 from openstage.media.sandbox import Limits, run
@@ -33,6 +35,8 @@ async def encode(
     seconds: float,
     decoded: float = 0.0,
     percent: Percent | None = None,
+    devices: Sequence[Path] = (),
+    cores: int = 0,
 ) -> None:
     """Run ffmpeg.
 
@@ -43,15 +47,20 @@ async def encode(
         seconds: of source that are encoded.
         decoded: seconds of source before them that are only decoded.
         percent: takes in what ffmpeg tells.
+        devices: hardware that it may use.
+        cores: processors that it keeps to if there are so many that nobody else does; 0: it takes what it gets.
 
     Raises:
         Unplayable: it failed; and what `sandbox.run` raises.
 
     """
     most = BASE_SECONDS + SLOWEST * seconds + SLOWEST_DECODING * decoded
-    limits = Limits(seconds=most, cpu_seconds=round(2 * most), nice=NICE)
     on_line = (percent or Percent(0, None)).line
-    finished = await run(arguments, limits=limits, readable=[source], writable=folder, on_line=on_line)
+    with leased(cores) as bound:
+        limits = Limits(seconds=most, cpu_seconds=round(2 * most), nice=NICE, cores=bound)
+        finished = await run(
+            arguments, limits=limits, readable=[source], writable=folder, devices=devices, on_line=on_line
+        )
     if finished.status:
         raise Unplayable(reason_of(finished.stderr))
 

@@ -9,6 +9,8 @@ before the exec, without code between fork and exec in a process that has thread
     read       files and folders that may be read
     execute    files and folders that may be read and executed
     write      folders in which everything may be done
+    devices    devices (and what tells about them) that may be read, written and controlled
+    cores      numbers of the processors that it may run on; empty: all
 
 What holds afterwards, for the program and for whatever it starts: it dies with the thread that started it
 (PDEATHSIG), has no capabilities and can't gain any (no_new_privs), reaches no file but those above (Landlock), and
@@ -53,7 +55,8 @@ SYS_LANDLOCK_RESTRICT_SELF = 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 TRUNCATE = 1 << 14
 RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
-FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
+IOCTL_DEVICE = 1 << 15
+FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEVICE
 NO_DEVICES = ~((1 << 6) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 12))  # nor sockets, FIFOs and symbolic links
 
 
@@ -62,7 +65,7 @@ def landlock_abi() -> int:
     return max(0, int(libc.syscall(SYS_LANDLOCK_CREATE_RULESET, None, 0, 1)))
 
 
-def landlock(read: list[str], execute: list[str], write: list[str]) -> None:
+def landlock(read: list[str], execute: list[str], write: list[str], devices: list[str]) -> None:
     """Let this process reach nothing but these paths; does nothing where the kernel has no Landlock."""
     abi = landlock_abi()
     if abi == 0:
@@ -75,6 +78,7 @@ def landlock(read: list[str], execute: list[str], write: list[str]) -> None:
         (READ_FILE | READ_DIR, read),
         (EXECUTE | READ_FILE | READ_DIR, execute),
         (handled & NO_DEVICES & ~EXECUTE, write),
+        (READ_FILE | READ_DIR | WRITE_FILE | IOCTL_DEVICE, devices),
     ):
         for path in paths:
             try:
@@ -226,6 +230,8 @@ def confine(spec: dict[str, object]) -> None:
     os.chdir(str(spec["cwd"]))
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
         file.write("1000")  # short of memory, the kernel ends us and not the server or the database
+    if paths["cores"]:
+        os.sched_setaffinity(0, {int(core) for core in paths["cores"]})
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_CPU, number["cpu_seconds"], number["cpu_seconds"] + 5)
     # Not RLIMIT_AS: decoders reserve far more addresses than they use. This counts what is private and writable.
@@ -237,7 +243,7 @@ def confine(spec: dict[str, object]) -> None:
         signal.signal(ignored, signal.SIG_DFL)
     drop_capabilities()
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
-    landlock(paths["read"], paths["execute"], paths["write"])
+    landlock(paths["read"], paths["execute"], paths["write"], paths["devices"])
     seccomp()
 
 

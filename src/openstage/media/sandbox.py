@@ -46,6 +46,7 @@ class Limits:
         open_files: files it may have open.
         output: bytes it may write to stdout when they are collected.
         nice: how far it steps back behind the server.
+        cores: numbers of the processors that it may run on; empty: all.
 
     """
 
@@ -56,6 +57,7 @@ class Limits:
     open_files: int = 256
     output: int = 8 * MIB
     nice: int = 10
+    cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ async def run(
     readable: Sequence[Path] = (),
     writable: Path | None = None,
     libraries: Sequence[Path] = (),
+    devices: Sequence[Path] = (),
     on_line: OnLine | None = None,
     stdin: int | None = None,
     on_start: OnStart | None = None,
@@ -106,6 +109,7 @@ async def run(
         readable: the only files it can read, besides the program and libraries.
         writable: the only folder it can write to, which it works in; None: none.
         libraries: folders beside the system's ones from which it may load code.
+        devices: hardware that it may use; nothing of it is reached otherwise.
         on_line: called with each line of stdout, which then isn't collected.
         stdin: descriptor that it reads from; closed here once it has been handed over, or could not be.
         on_start: called with the process once it runs; it may be stopped and continued, but is ended here.
@@ -123,8 +127,9 @@ async def run(
     """
     confinement()
     started = time.monotonic()
+    command = _command(argv, limits, readable=readable, writable=writable, libraries=libraries, devices=devices)
     try:
-        process = await _spawn(_command(argv, limits, readable, writable, libraries), stdin)
+        process = await _spawn(command, stdin)
     finally:
         if stdin is not None:
             os.close(stdin)
@@ -146,9 +151,11 @@ async def run(
 def _command(
     argv: Sequence[str],
     limits: Limits,
+    *,
     readable: Sequence[Path],
     writable: Path | None,
     libraries: Sequence[Path],
+    devices: Sequence[Path],
 ) -> list[str]:
     """The command line that confines itself, then becomes `argv`."""
     spec = {
@@ -162,6 +169,8 @@ def _command(
         "read": [str(path) for path in readable],
         "execute": [os.path.realpath(argv[0]), *LIBRARIES, *(str(path) for path in libraries)],
         "write": [str(writable)] if writable else [],
+        "devices": [str(path) for path in devices],
+        "cores": list(limits.cores),
     }
     return [sys.executable, "-I", "-S", jail.__file__, json.dumps(spec), "--", *argv]
 
