@@ -9,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from openstage.settings import Settings
 from tests.console.theatre import DURATION, SEGMENTS, SLUG, Theatre, running_theatre
-from tests.support.browser import Browser, missing, open_browser
+from tests.support.browser import Browser, OpenBrowser, missing, open_browser
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.browser
@@ -239,3 +239,33 @@ def preview(browser: Browser, at: float) -> dict[str, Any]:
         at,
     )
     return found
+
+
+def test_a_native_player_begins_at_the_start_too_and_takes_up_rungs_after_a_pause(
+    browse: OpenBrowser, theatre: Theatre
+) -> None:
+    theatre.enter()
+    for quality in ("96", "a"):
+        theatre.begin(quality, segments=6)
+    with browse() as browser:
+        # As on old iPhones: no Media Source Extensions.
+        without = "for (const name of ['MediaSource', 'ManagedMediaSource', 'WebKitMediaSource']) delete window[name];"
+        browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": without})
+        watch(browser, theatre)
+        if not browser.js("document.createElement('video').canPlayType('application/vnd.apple.mpegurl')"):
+            pytest.skip("this Chromium plays no HLS by itself")
+        play(browser)
+        assert browser.js(f"{VIDEO}.src").startswith("http"), "not through hls.js"
+        assert browser.js(TIME) < 4
+        assert browser.js("document.querySelector('[data-seek]').max") == str(DURATION)
+        theatre.whole("2")
+        theatre.grow(SEGMENTS, "96", "a")
+        theatre.settle()
+        browser.wait_js(f"{TIME} > 2")
+        assert browser.js(f"{VIDEO}.videoHeight") == 180, "what a native player plays is left alone"
+        browser.press("k")
+        at = browser.js(TIME)
+        browser.press("k")
+        browser.wait_js(f"{VIDEO}.videoHeight === 360 && {TIME} > {at + 0.5}")
+        assert browser.js(TIME) < at + 10
+        assert theatre.plays() == 1

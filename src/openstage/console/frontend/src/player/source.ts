@@ -26,10 +26,13 @@ export interface Playable {
   settled?: boolean;
   duration?: number;
   storyboard?: string | null;
+  waveform?: string | null;
 }
 
 /** A refreshed address that fails at once again is no expired address. */
 const REFRESH_AT_MOST_EVERY = 10_000;
+/** Addresses live for 15 minutes unless the operator has it otherwise; a native player tells nothing of one that died. */
+const ADDRESS_LIVES = 5 * 60_000;
 const CONFIG: Partial<HlsConfig> = {
   enableWorker: false, // segments are CMAF already: there is nothing to remux that a worker would make faster
   capLevelToPlayerSize: true,
@@ -99,12 +102,15 @@ export class Source {
   /** Begin anew with what is offered now, where a native player, which can't take up anything, has been paused. */
   async renew(): Promise<void> {
     if (!this.stale || this.hls || !this.video.src) return;
-    const address = await this.freshAddress();
+    // The same address while it lives: another one would count as another playback.
+    const lives = performance.now() - this.refreshed < ADDRESS_LIVES;
+    const address = lives ? this.address : await this.freshAddress();
     if (address) this.playNatively(address, this.video.currentTime);
   }
 
   private playNatively(address: string, position: number): void {
     this.stale = false;
+    this.address = address;
     this.video.src = address;
     this.video.addEventListener("error", () => this.events.onFault("network"), { once: true });
     // A native player begins a growing playlist where it says: at its start.
