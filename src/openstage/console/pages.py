@@ -39,6 +39,7 @@ class Frame:
     width: int
     height: int
     sound_only: bool
+    waveform: str | None
 
 
 class Pages:
@@ -145,6 +146,7 @@ class Pages:
         videos = [rendition for rendition in await self._works.renditions(work.id) if rendition.kind == "hls_video"]
         largest = max(videos, key=lambda rendition: rendition.bandwidth, default=None)
         kind = _best_picture(work)
+        standing = await self._standings.now(work.slug) if largest is None else None
         return Frame(
             work=work,
             page=self._addresses.page(work.slug),
@@ -153,6 +155,7 @@ class Pages:
             width=(largest and largest.width) or 16,
             height=(largest and largest.height) or 9,
             sound_only=largest is None,
+            waveform=self._addresses.waveform(work.slug) if standing and standing.waveform else None,
         )
 
     def _card(self, work: Work) -> Card:

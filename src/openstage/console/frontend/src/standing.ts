@@ -10,6 +10,7 @@ export interface Standing {
   /** Changes when there is something else to play. */
   mark?: string;
   storyboard?: boolean | string | null;
+  waveform?: boolean | string | null;
 }
 
 const ASK_EVERY = 4000;

@@ -8,6 +8,7 @@ import { bindPanel } from "./panel";
 import { announce } from "./session";
 import { Source } from "./source";
 import { Storyboard } from "./storyboard";
+import { Waveform } from "./waveform";
 import { watchStanding, type Standing } from "../standing";
 
 /** The controls disappear when nothing has moved for so long. */
@@ -19,6 +20,8 @@ export class Player {
   readonly source: Source;
   /** The pictures above the seek bar, once they are there. */
   storyboard: Storyboard | undefined;
+  /** The waveform in the place of the picture, once it is there. */
+  private waveform: Promise<Waveform | undefined> | undefined;
   private started = false;
   private stopWatching: (() => void) | undefined;
   /** Muted by us, as the browser lets nothing else begin by itself: nothing to remember. */
@@ -46,6 +49,7 @@ export class Player {
     announce(this);
     root.addEventListener("pointerenter", () => Source.warm(), { once: true });
     root.addEventListener("focusin", () => Source.warm(), { once: true });
+    this.showWaveform(root.dataset.waveform);
     if (root.dataset.autoplay) {
       this.quiet = this.video.muted = true;
       void this.play();
@@ -57,6 +61,11 @@ export class Player {
     const told = Number.isFinite(this.video.duration) ? this.video.duration : 0;
     const known = this.source.playable?.duration || Number(this.root.dataset.duration);
     return told && !this.source.growing ? told : Math.max(told, known);
+  }
+
+  /** Seconds from the start at which it plays, or will begin to. */
+  get position(): number {
+    return this.pendingSeek ?? this.video.currentTime;
   }
 
   /** Seconds from the start that are there to be played; the whole duration unless more is being added. */
@@ -107,7 +116,7 @@ export class Player {
   }
 
   seekBy(seconds: number): void {
-    this.seek((this.pendingSeek ?? this.video.currentTime) + seconds);
+    this.seek(this.position + seconds);
   }
 
   setVolume(volume: number): void {
@@ -142,27 +151,35 @@ export class Player {
   private follow(): void {
     const { playable } = this.source;
     void this.showStoryboard(playable?.storyboard ?? undefined);
+    this.showWaveform(playable?.waveform ?? undefined);
     this.stopWatching?.();
     if (playable?.settled !== false) return;
     const page = this.root.dataset.play!.replace(/\/play$/, "");
     this.stopWatching = watchStanding(page, (standing: Standing) => {
       if (standing.stage !== "published") return; // whoever plays it is told by the next segment
       this.source.offer(standing.mark ?? "");
-      if (standing.storyboard && !this.storyboard) void this.askForStoryboard();
+      if ((standing.storyboard && !this.storyboard) || (standing.waveform && !this.waveform)) void this.askForMore();
     });
   }
 
-  private async askForStoryboard(): Promise<void> {
+  /** Ask for the addresses of what goes with the renditions. */
+  private async askForMore(): Promise<void> {
     try {
       const answer = await fetch(this.root.dataset.play!, { cache: "no-store" });
-      await this.showStoryboard(((await answer.json()) as { storyboard?: string }).storyboard);
+      const { storyboard, waveform } = (await answer.json()) as { storyboard?: string; waveform?: string };
+      this.showWaveform(waveform);
+      await this.showStoryboard(storyboard);
     } catch {
-      // Then without pictures.
+      // Then without them.
     }
   }
 
   private async showStoryboard(address: string | undefined): Promise<void> {
     if (address && !this.storyboard) this.storyboard = await Storyboard.load(address);
+  }
+
+  private showWaveform(address: string | undefined): void {
+    if (address) this.waveform ??= Waveform.load(this, address);
   }
 
   private bindMedia(): void {
