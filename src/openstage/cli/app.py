@@ -11,7 +11,9 @@ from openstage.cli.runtime import with_services
 from openstage.identity.models import App, AppCredentials, AppState
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Apps: create, list, show, approve, freeze, quotas, secrets."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Apps: create, list, show, approve, freeze, quotas, secrets, OAuth.",
 )
 
 ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="The app's id.")]
@@ -97,6 +99,40 @@ def delete(client_id: ClientId, as_json: AsJson = False) -> None:
     _set_state(client_id, "deleted", as_json=as_json)
 
 
+@app.command("set-oauth")
+def set_oauth(
+    client_id: ClientId,
+    *,
+    redirects: Annotated[
+        list[str] | None,
+        typer.Option("--redirect", help="Address that codes may be sent to, compared exactly; may stand repeatedly."),
+    ] = None,
+    no_redirects: Annotated[bool, typer.Option("--no-redirects", help="Take all addresses away.")] = False,
+    scopes: Annotated[
+        list[str] | None, typer.Option("--scope", help="What it may ask for; may stand repeatedly.")
+    ] = None,
+    public: Annotated[
+        bool | None,
+        typer.Option("--public/--confidential", help="It can't keep a secret: an app on a phone, a page."),
+    ] = None,
+    developer: Annotated[
+        str | None, typer.Option("--developer", help="Account of who owns it; empty: the operator.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set what an app may do as an OAuth client; what isn't named stays."""
+
+    async def work(services: Services) -> App:
+        identity = services.identity
+        if developer is not None:
+            owner = await identity.accounts.find(developer) if developer else None
+            await identity.apps.set_developer(client_id, owner)
+        addresses = [] if no_redirects else redirects or None
+        return await identity.apps.configure(client_id, redirects=addresses, scopes=scopes or None, public=public)
+
+    _print_app(with_services(work), as_json=as_json)
+
+
 @app.command("rotate-secret")
 def rotate_secret(client_id: ClientId, as_json: AsJson = False) -> None:
     """Give an app a new secret; the old one stays valid for a while (setting `secret_grace`)."""
@@ -141,10 +177,11 @@ def _print_credentials(credentials: AppCredentials, *, name: str | None, as_json
 
 
 def _print_app(record: App, *, as_json: bool) -> None:
+    fields = _record(record)
     if as_json:
-        print_json(_record(record))
+        print_json(fields)
     else:
-        print_record(_record(record))
+        print_record(fields | {name: " ".join(value) for name, value in fields.items() if isinstance(value, list)})
 
 
 def _record(record: App) -> dict[str, object]:
