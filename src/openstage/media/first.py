@@ -27,7 +27,7 @@ FASTEST = 60 * TOLERANCE  # frames per second
 LONGEST_GOP = 10.5  # seconds between keyframes, which is how long a segment gets
 MOST_BITS = 20_000_000  # per second: what lines and decoders take
 FAT = 1.5  # a source of so many times a step's bit rate isn't taken for that step of the ladder
-LATEST_SOUND = 0.05  # seconds: a later start is filled up with silence, which takes an encoder
+LATEST_SOUND = 0.05  # seconds: a later start, or a longer hole, is filled up with silence, which takes an encoder
 SOUND_RATES = frozenset({22050, 24000, 32000, 44100, 48000})
 
 
@@ -175,6 +175,7 @@ def no_sound_copy(audio: AudioStream, video: VideoStream | None, info: MediaInfo
         f"{audio.sample_rate} Hz": audio.sample_rate not in SOUND_RATES,
         f"container {info.container}": info.container not in STAMPED,
         f"begins {audio.start:.2f} s late": audio.start > LATEST_SOUND,
+        f"has a hole of {audio.hole:.2f} s": audio.hole > LATEST_SOUND,
         f"ends {missing:.1f} s before the picture": missing > PAD_SECONDS,
     }
     return ", ".join(reason for reason, holds in reasons.items() if holds)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import time
 from collections import deque
@@ -14,7 +15,7 @@ import msgspec
 from openstage.media import first_commands
 from openstage.media.boxes import read_tracks
 from openstage.media.collecting import TrackFiles
-from openstage.media.commands import Source
+from openstage.media.commands import Source, Window
 from openstage.media.encoding import BASE_SECONDS, SLOWEST, reason_of
 from openstage.media.errors import TookTooLong, Unplayable
 from openstage.media.feeding import Feed, Pump
@@ -22,6 +23,7 @@ from openstage.media.first import FirstPlan
 from openstage.media.grown import Done, GrownInit, GrownSegment, Track
 from openstage.media.progress import MICROSECONDS
 from openstage.media.sandbox import MIB, Finished, Limits, run
+from openstage.media.seeking import seek_before
 from openstage.media.watching import Watch
 from openstage.settings import Settings
 
@@ -116,12 +118,12 @@ class Making:
 
         """
         await asyncio.to_thread(self._prepare)
-        resume = next((track.resumes_at for track in self._tracks if track.resumes_at is not None), None)
-        if resume is not None:
+        window = await self._window()
+        if window is not None:
             self._tracks[0].delay = await self._first_delay()
         self._started = time.monotonic()
         with Watch([track.folder for track in self._tracks]) as watch:
-            tool = asyncio.create_task(self._tool(self._arguments(resume), self._folder))
+            tool = asyncio.create_task(self._tool(self._arguments(window), self._folder))
             tool.add_done_callback(lambda _: watch.ring())
             try:
                 while not tool.done():
@@ -141,9 +143,18 @@ class Making:
         for track in self._tracks:
             track.folder.mkdir(parents=True)
 
-    def _arguments(self, resume: float | None) -> list[str]:
+    async def _window(self) -> Window | None:
+        """Where an encoded picture goes on, and from where it is decoded for that."""
+        resume = next((track.resumes_at for track in self._tracks if track.resumes_at is not None), None)
+        if resume is None:
+            return None
+        if self._feed is not None:  # there is no jumping in a pipe
+            return Window(resume, None, None)
+        return Window(resume, None, await seek_before(self._source.path, self._source.info, resume, self._settings))
+
+    def _arguments(self, window: Window | None) -> list[str]:
         piped = self._feed is not None
-        return first_commands.arguments(self._source, self._plan, self._settings, piped=piped, resume=resume)
+        return first_commands.arguments(self._source, self._plan, self._settings, piped=piped, window=window)
 
     async def _tool(self, arguments: list[str], folder: Path) -> Finished:
         """Run ffmpeg, fed if there is a feed."""
@@ -176,7 +187,10 @@ class Making:
         await asyncio.to_thread((folder / "video").mkdir, parents=True)
         arguments = self._arguments(None)
         await self._tool(first_commands.only_beginning(arguments), folder)
-        return (await asyncio.to_thread(read_tracks, folder / "video" / "init.mp4"))[0].delay
+        try:
+            return (await asyncio.to_thread(read_tracks, folder / "video" / "init.mp4"))[0].delay
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _collect(self, *, ended: bool) -> None:
         """Pass on what has become whole; then let ffmpeg wait if too much isn't taken."""

@@ -77,7 +77,10 @@ class VideoStream(Struct, frozen=True, kw_only=True):
 
 
 class AudioStream(Struct, frozen=True, kw_only=True):
-    """A sound track; `start` and `duration` in seconds, `sample_rate` in hertz, `language` as the file has it."""
+    """A sound track; `start` and `duration` in seconds, `sample_rate` in hertz, `language` as the file has it.
+
+    `hole` is the longest time between two packets for which there is no sound, as far as the track was read.
+    """
 
     index: int
     codec: str
@@ -87,6 +90,7 @@ class AudioStream(Struct, frozen=True, kw_only=True):
     language: str = ""
     default: bool = False
     bit_rate: int = 0
+    hole: float = 0.0
     start: float = 0.0
     duration: float = 0.0
 

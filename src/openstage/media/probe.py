@@ -55,6 +55,7 @@ class StreamReport(msgspec.Struct, kw_only=True):
     sample_rate: int = 0
     bit_rate: int = 0
     bits: float = 0.0
+    hole: float = 0.0
     level: int = 0
     keyframe_seconds: float = 0.0
     quirks: list[str] = []
@@ -277,6 +278,7 @@ def _audio(stream: StreamReport, report: Report) -> AudioStream:
         language=_language(stream),
         default=stream.default,
         bit_rate=stream.bit_rate,
+        hole=round(stream.hole, 3),
         start=round(max(0.0, (stream.first or 0.0) - report.start), 6) if stream.first is not None else 0.0,
         duration=round(stream.span, 6),
     )

@@ -83,6 +83,8 @@ class Track:
         self.end: float | None = None
         self.unshifted_end: float | None = None
         self.packets = 0
+        self.shortest = self.longest = 0.0
+        self.last: float | None = None
         self.stamps: list[float] = []
 
     def add(self, packet: Any) -> None:
@@ -98,6 +100,10 @@ class Track:
         seconds = float(stamp * packet.time_base) + self.shift
         if self.first is None or seconds < self.first:
             self.first = seconds
+        if self.last is not None and seconds > self.last:
+            self.longest = max(self.longest, seconds - self.last)
+            self.shortest = min(self.shortest or self.longest, seconds - self.last)
+        self.last = seconds
         end = seconds + float((packet.duration or 0) * packet.time_base)
         self.unshifted_end = max(self.unshifted_end or end, end - self.shift)
         if self.end is None or end > self.end:
@@ -249,6 +255,7 @@ def describe(  # noqa: PLR0917 - of what, asked what, times, how much of it
             "channels": context.channels or 0,
             "sample_rate": context.sample_rate or 0,
             "bit_rate": int(context.bit_rate or 0),
+            "hole": track.longest - track.shortest,
         }
     return facts
 
