@@ -17,6 +17,9 @@ from openstage.database import locks
 from openstage.database.engine import Database
 from openstage.identity.errors import BadClient
 from openstage.publishing.originals import original_key
+from openstage.publishing.rescue import Rescue
+from openstage.publishing.scratch import Scratch
+from openstage.publishing.tasks import NewTask
 from openstage.server import backup, files
 from openstage.server.errors import BackupRefused
 from openstage.server.restore import read_manifest, restore_backup
@@ -83,6 +86,29 @@ async def test_objects_staging_files_keys_and_rows_come_back_as_they_were(
             assert await restored.identity.authorise(app.client_id, app.client_secret)
             with pytest.raises(BadClient):
                 await restored.identity.authorise(app.client_id, "wrong")
+
+
+async def test_a_production_that_was_under_way_begins_anew_behind_what_plays(
+    stage: Stage, postgres: TestServer, tmp_path: Path
+) -> None:
+    file_id = await stage.handed_in()
+    await stage.produce(file_id, then=[NewTask("chunk", 0), NewTask("chunk", 1), NewTask("join")])
+    await stage.end(await stage.claim(file_id, "chunk", 0))  # its objects have no rows yet
+    before = await stage.work(file_id)
+    await take(stage.settings, tmp_path / "backup")
+    with postgres.database(migrated=False) as address:
+        place = elsewhere(stage.settings, address)
+        await asyncio.to_thread(restore_backup, place, tmp_path / "backup")
+        async with Database(address) as database, open_stage(place, database) as restored:
+            scratch = Scratch(place.scratch_folder)
+            await Rescue(database, restored.tasks, scratch, set(), node=place.base("upload")).round()
+            scratch.close()
+            now = await restored.work(file_id)
+            assert (now.visible, now.run, now.pending, now.rerunning) == (True, before.run, True, True)
+            assert await restored.jobs(file_id) == ["first"]
+            await restored.produce(file_id)
+            after = await restored.work(file_id)
+            assert (after.visible, after.pending, after.run != before.run) == (True, False, True)
 
 
 async def test_an_upload_that_moves_to_the_store_meanwhile_is_found_there(stage: Stage, tmp_path: Path) -> None:
@@ -310,7 +336,7 @@ def open_upload(session: Session, size: int) -> str:
 
 def media(session: Session, file_id: str) -> dict[str, str]:
     """Digest of each mp4 of a published work, fetched as a player would."""
-    addresses = session.published(file_id)["urllist"]["mp4"]
+    addresses = session.whole(file_id)["urllist"]["mp4"]
     found = {}
     for quality, address in addresses.items():
         reply = session.http.get(address)

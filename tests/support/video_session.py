@@ -44,3 +44,12 @@ class Session:
             return reply["data"] if reply["code"] == "A00000" else None
 
         return wait_for(look, within=PUBLISH_SECONDS, what="publication", every=0.1)
+
+    def whole(self, file_id: str) -> Any:
+        """Wait until everything has been made of the video; returns `data` of its status."""
+
+        def look() -> Any:
+            data = self.published(file_id)
+            return data if data["percent"] == 100 else None
+
+        return wait_for(look, within=PUBLISH_SECONDS, what="the whole ladder", every=0.1)
