@@ -9,6 +9,7 @@ import pytest
 from openstage.errors import Unavailable
 from openstage.media.errors import ChunksDontJoin, EncoderLost, ScratchFull, TookTooLong, Unplayable
 from openstage.publishing.errors import Later
+from openstage.publishing.production import runner
 from openstage.publishing.tasks import MOST_TRIES, retry_delay
 from openstage.storage.errors import StorageFull, StorageUnavailable
 from openstage.works import lifecycle, queries
@@ -40,6 +41,7 @@ async def kinds_of(stage: Stage, file_id: str) -> set[tuple[str, str]]:
 
 async def assert_whole(stage: Stage, worker: Worker, file_id: str) -> None:
     """Everything is made, the store holds what the rows name, no more and no less, and nothing waits."""
+    await stage.upkeep.tidy()
     work = await stage.work(file_id)
     assert (work.state, work.pending, work.claim, work.percent, work.step, work.notice) == (
         *("published", False, "", 100, ""),
@@ -423,7 +425,7 @@ async def test_a_lost_original_fails_the_work(stage: Stage, worker: Worker) -> N
         ("segment 1", "first", StorageUnavailable("Away.")),
         ("sample", "plan", Unavailable("Away.")),
         ("chunk", "chunk", OSError(5, "I/O error")),
-        ("mp4", "join", ValueError("a defect")),
+        ("mp4", "join", StorageUnavailable("Away.")),
     ],
 )
 async def test_what_may_pass_is_tried_again_then_fails(
@@ -440,6 +442,19 @@ async def test_what_may_pass_is_tried_again_then_fails(
     assert not work.pending
     assert work.last_fault.startswith(f"Processing broke off {MOST_TRIES} times. ")
     assert work.state == ("failed" if kind == "first" else "published")
+
+
+async def test_a_defect_of_ours_is_tried_again(
+    stage: Stage, worker: Worker, fake: FakeTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner._log, "exception", lambda *_, **__: None)  # rendering it takes seconds here
+    file_id = await stage.handed_in()
+    fake.at, fake.fault = "grow", ValueError("a defect")
+    assert await tried(worker, "first") == retry_delay(1)
+    assert (await stage.work(file_id)).last_fault == "Internal error: ValueError."
+    fake.fault = None
+    await worker.all()
+    await assert_whole(stage, worker, file_id)
 
 
 @pytest.mark.parametrize("fault", [StorageFull("The disk is full."), ScratchFull("The disk is full.")])

@@ -7,12 +7,12 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, TypeVar
 
 from openstage.errors import Unavailable
 from openstage.publishing import crashpoints
+from openstage.publishing.progress import together
 from openstage.storage.objects import ObjectStore
 
 T = TypeVar("T")
@@ -79,7 +79,8 @@ class RunObjects:
                 if on_progress:
                     on_progress(100 * done / len(moves))
 
-        await asyncio.gather(*(mover() for _ in range(min(_AT_ONCE, len(moves)))))
+        if moves:
+            await together(*(mover() for _ in range(min(_AT_ONCE, len(moves)))))
 
     async def fetch(self, key: str, folder: Path) -> Path:
         """Return a file that holds an object: its own, or a copy in `folder`.
@@ -99,18 +100,6 @@ class RunObjects:
     async def remove_parts(self) -> None:
         """Remove what only the run's own tasks needed."""
         await patiently(lambda: self._store.delete_prefix(self.key("parts")))
-
-    async def remove_unnamed(self, quality: str, named: AbstractSet[str]) -> None:
-        """Remove those HLS objects of a quality that tries which broke off have left.
-
-        Args:
-            quality: of which nothing is being made any more.
-            named: keys that rows name.
-
-        """
-        left = set(await self._store.list(self.key(f"hls/{quality}"))) - named
-        if left:
-            await self._store.delete(sorted(left))
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:

@@ -68,7 +68,6 @@ async def join_chunks(step: Step) -> None:
         crashpoints.reached("joined")
     # Only now: a try that finds the rows entered needs none of it.
     await step.objects.remove_parts()
-    await step.tidy(rung.quality for rung in ladder.rungs)
     crashpoints.reached("parts-removed")
     await step.end(nothing)
 

@@ -78,8 +78,6 @@ class _First:
         await together(self._judge(), self._grow())
         assert self._verdict is not None  # `_judge` has ended well
         await self._offer(whole=True)
-        assert self._growth is not None
-        await self._step.tidy(self._growth.qualities)
         await self._step.end(nothing)
 
     # --- may it be published? -------------------------------------------------------------------------------------

@@ -76,11 +76,6 @@ class Growth:
         return growth
 
     @property
-    def qualities(self) -> list[str]:
-        """The qualities of its tracks."""
-        return [track.quality for track in self._tracks.values()]
-
-    @property
     def begun(self) -> bool:
         """Whether each track has a segment."""
         return all(track.entered for track in self._tracks.values())
@@ -164,13 +159,15 @@ class Growth:
             new.setdefault(segment.track, []).append(
                 Segment(number=segment.number, duration_us=segment.duration_us, byte_size=segment.byte_size, key=key)
             )
-            track.until_us, track.speed = segment.start_us + segment.duration_us, segment.speed
         await objects.keep(moves)
         await self._step.commit(lambda connection: self._enter(connection, new))
         for name, segments in new.items():
             track = self._tracks[name]
             track.entered = True
             track.segments += segments
+        for segment in made:  # only now: from here on it may be offered
+            track = self._tracks[segment.track]
+            track.until_us, track.speed = segment.start_us + segment.duration_us, segment.speed
         ready = min(track.until_us for track in self._tracks.values())
         if self._info.duration_ms:
             self._step.progress.within(0, 99)(ready / 10 / self._info.duration_ms)

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from openstage.database import locks
 from openstage.database.engine import Connection, Database
 from openstage.errors import Unavailable
 from openstage.media import models as media
@@ -23,7 +22,7 @@ from openstage.publishing.production.tools import MediaTools
 from openstage.publishing.progress import Progress
 from openstage.publishing.tasks import Task, Tasks
 from openstage.settings import Settings
-from openstage.works import lifecycle, products
+from openstage.works import lifecycle
 from openstage.works.models import NewRendition, Segment
 
 T = TypeVar("T")
@@ -138,22 +137,6 @@ class Step:
         self.progress.ending = True
         await self.commit(write_all)
         crashpoints.reached(f"{self.task.kind}-ended")
-
-    async def tidy(self, qualities: Iterable[str]) -> None:
-        """Remove what broken-off tries have left of HLS renditions that are whole now; not while a backup runs.
-
-        Raises:
-            StorageUnavailable: the store doesn't answer.
-
-        """
-        async with self.house.database.transaction() as connection:
-            if not await locks.may_remove_objects(connection):
-                return
-            made = await products.grown(connection, self.task.work_id, self.task.run)
-            for quality in qualities:
-                named = {row.key for row in made if row.quality == quality}
-                named |= {segment.key for row in made if row.quality == quality for segment in row.segments}
-                await self.objects.remove_unnamed(quality, named)
 
     # --- what the tasks of a run go by ------------------------------------------------------------------------------
     async def update_plan(self, connection: Connection, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
