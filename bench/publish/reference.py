@@ -18,8 +18,8 @@ from openstage.media import commands
 from openstage.media.chunks import plan_ladder
 from openstage.media.commands import Mp4, Source
 from openstage.media.first import FirstPlan
-from openstage.media.ladder import Rung, ladder
-from openstage.media.models import MediaInfo
+from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder
+from openstage.media.models import AudioStream, MediaInfo
 from openstage.media.probe import probe
 from openstage.media.tools import find_ffmpeg
 from openstage.settings import Settings
@@ -58,11 +58,11 @@ def encode(
                 uses[mp4.rung.quality].append(f"mp4{mp4.quality}")
         graph += commands.picture_graph(chosen, rungs, uses)
         for rung in rungs:
-            outputs += commands.hls_video(f"hls{rung.quality}", rung, _folder(folder, rung.quality))
+            outputs += _hls_video(f"hls{rung.quality}", rung, _folder(folder, rung.quality))
     if chosen.audio:
         pads = ["hlsa", *(f"snd{mp4.quality}" for mp4 in mp4s if mp4_sound)]
         graph.append(commands.sound_graph(chosen, pads))
-        outputs += commands.hls_sound("hlsa", chosen.audio, _folder(folder, "a"))
+        outputs += _hls_sound("hlsa", chosen.audio, _folder(folder, "a"))
     for mp4 in mp4s:
         path = str(folder / "mp4" / f"{mp4.quality}.mp4")
         video_pad = f"mp4{mp4.quality}" if mp4.rung else None
@@ -75,6 +75,35 @@ def encode(
         *outputs,
     ]
     return _run(arguments)
+
+
+def _hls_output(folder: str, seconds: float) -> list[str]:
+    """The end of an HLS output: an initialisation section and one file per segment in `folder`.
+
+    A new segment begins at the first keyframe (of sound: packet) at least `seconds` times their number in.
+    """
+    return [
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-avoid_negative_ts", "disabled", "-f", "hls"),
+        *("-hls_time", str(seconds), "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4"),
+        *("-hls_flags", "independent_segments+temp_file", "-hls_segment_options", commands.SEGMENT_OPTIONS),
+        *("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", f"{folder}/%05d.m4s", f"{folder}/list.m3u8"),
+    ]
+
+
+def _hls_video(pad: str, rung: Rung, folder: str, threads: int = 0) -> list[str]:
+    """Output arguments of one rung: each keyframe begins a segment."""
+    return ["-map", f"[{pad}]", *commands.video_encoder(rung, threads=threads), *_hls_output(folder, 1)]
+
+
+def _hls_sound(pad: str, audio: AudioStream, folder: str) -> list[str]:
+    """Output arguments of the sound rendition.
+
+    The encoder's first packet holds nothing but its own run-in, before time 0: it is dropped instead of being hidden
+    by an edit list.
+    """
+    channels = min(2, audio.channels)
+    encoder = commands.sound_encoder(commands.SOUND_RATE if channels > 1 else commands.SOUND_RATE * 3 // 4, channels)
+    return ["-map", f"[{pad}]", *encoder, "-bsf:a", r"noise=drop=lt(pts\,0)", *_hls_output(folder, KEYFRAME_SECONDS)]
 
 
 def _folder(folder: Path, quality: str) -> str:

@@ -1,58 +1,43 @@
 """The ladder in chunks: each is decoded once for all rungs, alone, and joins its neighbours to the frame."""
 
 import asyncio
-import math
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from openstage.media import commands
 from openstage.media.boxes import read_tracks
 from openstage.media.commands import Mp4, Source, Window
-from openstage.media.complexity import Complexity
 from openstage.media.encoders import Encoder, EncoderName, encoder_named
-from openstage.media.encoding import encode, require_room
+from openstage.media.encoding import NothingDecoded, encode, require_room
 from openstage.media.errors import EncoderLost, TookTooLong, Unplayable
-from openstage.media.first import FirstPlan
 from openstage.media.fragments import REORDERED, TIMESCALE, Piece, digest, fragments, init_section, read_piece
-from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder, wasteful
+from openstage.media.ladder import Rung
 from openstage.media.models import MediaInfo, Segment
+from openstage.media.mp4s import TRIES, smaller
+from openstage.media.planning import LadderPlan, plan_ladder
 from openstage.media.progress import MICROSECONDS, OnProgress, Percent
-from openstage.media.renditions import plan_mp4s
-from openstage.media.seeking import first_moment, may_seek, seek_before
+from openstage.media.seeking import first_moment, seek_before
 from openstage.media.timing import exact_rate
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
-MOST_FROM_START = 4  # chunks of a file in which one can't jump: each decodes all that lies before it
-REACHES = 1.5  # a chunk is so many times as long as the way from a keyframe to it
+__all__ = [
+    "Chunk",
+    "ChunkPart",
+    "ChunkRung",
+    "EncoderName",
+    "LadderPlan",
+    "make_chunk",
+    "plan_ladder",
+]
+
 WHOLE = "whole.mp4"  # what ffmpeg writes of a rung before it is taken apart
 BEHIND = "behind.txt"
 LONGEST_LAST_FRAME = 10  # seconds
-
-
-class LadderPlan(Struct, frozen=True, kw_only=True):
-    """What is made of a picture, and in which chunks. Plain values: `msgspec.to_builtins` and `convert` do for JSON.
-
-    Attributes:
-        rungs: HLS renditions to be made, from the lowest to the highest; not those that the first rendition is.
-        mp4s: files for plain download whose pictures are made along.
-        encoder: what encodes.
-        chunks: microseconds at which each begins and ends, from 0 to the end of the medium; empty without a picture.
-        stands_for: quality of the dialect that isn't made -> the one that a client asking for it is given.
-        seek: whether a chunk may jump to its beginning; else it decodes from the start of the file.
-
-    """
-
-    rungs: tuple[Rung, ...] = ()
-    mp4s: tuple[Mp4, ...] = ()
-    encoder: EncoderName = "software"
-    chunks: tuple[tuple[int, int], ...] = ()
-    stands_for: dict[str, str] = {}
-    seek: bool = True
 
 
 class ChunkRung(Struct, frozen=True, kw_only=True):
@@ -100,60 +85,6 @@ class Chunk(Struct, frozen=True, kw_only=True):
     parts: tuple[ChunkPart, ...] = ()
 
 
-def plan_ladder(info: MediaInfo, first: FirstPlan, settings: Settings, complexity: Complexity | None) -> LadderPlan:
-    """Decide which rungs a picture gets, and the chunks in which they are made.
-
-    Args:
-        info: from `probe()`.
-        first: what has been made already; its rung isn't made again.
-        settings: length of chunks, encoder.
-        complexity: from `sample()`; None: nothing is known of the content.
-
-    """
-    video = info.main_video
-    if video is None:
-        return LadderPlan()
-    source = Source.of(Path("/"), info)
-    rungs = ladder(video)
-    made = {first.video.quality} if first.video else set()
-    stands_for = wasteful(rungs, complexity.rates if complexity else {}, made)
-    seek = complexity.seek if complexity else may_seek(info)
-    return LadderPlan(
-        rungs=tuple(rung for rung in rungs if rung.quality not in made and rung.quality not in stands_for),
-        mp4s=tuple(plan_mp4s(source, rungs)),
-        chunks=cut(source.end, rungs[-1], _chunk_length(source.end, seek, complexity, settings)),
-        stands_for=stands_for,
-        seek=seek,
-        encoder=complexity.encoder if complexity and settings.encoder != "software" else "software",
-    )
-
-
-def _chunk_length(end: float, seek: bool, complexity: Complexity | None, settings: Settings) -> float:
-    """Seconds of a chunk: so many that decoding what lies before it stays a small part of the work."""
-    if not seek:
-        return max(settings.chunk_seconds, end / MOST_FROM_START)
-    return max(settings.chunk_seconds, REACHES * complexity.reach if complexity else 0.0)
-
-
-def cut(end: float, rung: Rung, length: float) -> tuple[tuple[int, int], ...]:
-    """Chunks of about `length` seconds, all alike, that begin where the rungs have keyframes.
-
-    Args:
-        end: of the medium, in seconds.
-        rung: any of the ladder; all have their keyframes at the same moments.
-        length: in seconds.
-
-    """
-    cell = (
-        rung.keyframe_every / rung.frame_rate if rung.keyframe_every and rung.frame_rate else Fraction(KEYFRAME_SECONDS)
-    )
-    number = max(1, round(end / length))
-    cells = max(1, math.ceil(end / cell / number))
-    starts = [index * cells * cell for index in range(number) if index == 0 or index * cells * cell < end]
-    edges = [round(start * MICROSECONDS) for start in starts] + [max(1, round(end * MICROSECONDS))]
-    return tuple(pairwise(edges))
-
-
 async def make_chunk(  # noqa: PLR0917 - what, of it, where, how
     source: Path,
     info: MediaInfo,
@@ -189,26 +120,43 @@ async def make_chunk(  # noqa: PLR0917 - what, of it, where, how
     await asyncio.to_thread(_make_folders, work, folder)
     start, end = work.window.start, work.window.end or work.source.end
     percent = Percent(end - start, on_progress, start)
-    decoded = start - (work.window.seek or 0.0)
-    arguments = chunk_arguments(work, settings)
+    try:
+        await _encode(work, folder, settings, percent)
+    except NothingDecoded:
+        if work.window.seek is not None:
+            # Better slow than wrong: what a jump doesn't lead to may be there for those who read on.
+            work = replace(work, window=replace(work.window, seek=None))
+            with contextlib.suppress(NothingDecoded):
+                await _encode(work, folder, settings, percent)
+    behind = await asyncio.to_thread(_behind, folder / BEHIND)
+    rungs = await asyncio.to_thread(_collect_rungs, work, folder, behind)
+    parts = [await _make_part(work, mp4, folder, settings, behind) for mp4 in plan.mp4s]
+    (folder / BEHIND).unlink(missing_ok=True)
+    percent.report(100)
+    return Chunk(number=number, rungs=rungs, parts=tuple(part for part in parts if part))
+
+
+async def _encode(work: "Work", folder: Path, settings: Settings, percent: Percent) -> None:
+    """Run ffmpeg on a chunk."""
+    start, end = work.window.start, work.window.end or work.source.end
     try:
         await encode(
-            arguments,
+            chunk_arguments(work, settings),
             work.source.path,
             folder,
             seconds=end - start,
-            decoded=decoded,
+            decoded=start - (work.window.seek or 0.0),
             percent=percent,
             devices=work.encoder.devices,
-            cores=settings.encoder_threads if len(plan.chunks) > 1 else 0,
+            # A work of one chunk has nothing else to do with the other processors.
+            cores=settings.encoder_threads if len(work.plan.chunks) > 1 else 0,
         )
+    except NothingDecoded:
+        raise
     except (Unplayable, TookTooLong) as error:
-        if plan.encoder == "software":
+        if work.plan.encoder == "software":
             raise
-        raise EncoderLost(f"The encoder {plan.encoder} failed: {error.message}") from error
-    chunk = await asyncio.to_thread(_collect, work, folder)
-    percent.report(100)
-    return chunk
+        raise EncoderLost(f"The encoder {work.plan.encoder} failed: {error.message}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +224,7 @@ def chunk_arguments(work: Work, settings: Settings) -> list[str]:
     graph = [*commands.picture_graph(source, work.sizes, uses, window, after), *chains]
     return [
         *commands.base_arguments(find_ffmpeg(settings), threads),
+        *("-max_error_rate", "1"),  # of a damaged stretch, what can be decoded is taken; the others make up the work
         *work.encoder.opening(),
         *commands.input_arguments(source.path, source.info.container, threads, seek=window.seek, keep_times=True),
         *("-filter_complex", ";".join(graph)),
@@ -283,29 +232,43 @@ def chunk_arguments(work: Work, settings: Settings) -> list[str]:
     ]
 
 
-def _collect(work: Work, folder: Path) -> Chunk:
-    """Turn what ffmpeg wrote into segments and parts."""
-    behind = _behind(folder / BEHIND)
+def _collect_rungs(work: Work, folder: Path, behind: int | None) -> tuple[ChunkRung, ...]:
+    """Turn what ffmpeg wrote into segments."""
     rungs = []
     for rung in work.plan.rungs:
-        piece = read_piece(folder / "hls" / rung.quality / WHOLE)
+        whole = folder / "hls" / rung.quality / WHOLE
+        piece = read_piece(whole)
         if piece:
             rungs.append(_rung(work, rung, piece, behind))
-        (folder / "hls" / rung.quality / WHOLE).unlink(missing_ok=True)
-    parts = []
-    for mp4 in work.plan.mp4s:
-        whole = folder / "mp4" / f"{mp4.quality}-{WHOLE}"
-        piece = read_piece(whole)
-        if piece and mp4.rung:
-            delay, until = delay_of(work.source, mp4.rung), _until(work, mp4.rung, piece, behind)
-            path = folder / "mp4" / f"{mp4.quality}.mp4"
-            with path.open("wb") as file:
-                file.write(init_section(piece, delay))
-                file.writelines(fragments(piece, work.number, delay, until))
-            parts.append(ChunkPart(quality=mp4.quality, path=str(path), byte_size=path.stat().st_size))
         whole.unlink(missing_ok=True)
-    (folder / BEHIND).unlink(missing_ok=True)
-    return Chunk(number=work.number, rungs=tuple(rungs), parts=tuple(parts))
+    return tuple(rungs)
+
+
+async def _make_part(work: Work, mp4: Mp4, folder: Path, settings: Settings, behind: int | None) -> ChunkPart | None:
+    """Turn what ffmpeg wrote into a part of an MP4; where it is over its limit, make it again with fewer bits."""
+    whole, path = folder / "mp4" / f"{mp4.quality}-{WHOLE}", folder / "mp4" / f"{mp4.quality}.mp4"
+    for left in reversed(range(TRIES)):
+        piece = await asyncio.to_thread(read_piece, whole)
+        if piece is None or mp4.rung is None:
+            whole.unlink(missing_ok=True)
+            return None
+        until = _until(work, mp4.rung, piece, behind)
+        fewer = smaller(mp4, piece, until) if left else None
+        if fewer is None:
+            await asyncio.to_thread(_write_part, work, mp4.rung, piece, path, until)
+            break
+        mp4 = fewer
+        alone = replace(work, plan=structs.replace(work.plan, rungs=(), mp4s=(mp4,)))
+        await _encode(alone, folder, settings, Percent(0, None))
+    whole.unlink(missing_ok=True)
+    return ChunkPart(quality=mp4.quality, path=str(path), byte_size=path.stat().st_size)
+
+
+def _write_part(work: Work, rung: Rung, piece: Piece, path: Path, until: int) -> None:
+    delay = delay_of(work.source, rung)
+    with path.open("wb") as file:
+        file.write(init_section(piece, delay))
+        file.writelines(fragments(piece, work.number, delay, until))
 
 
 def _behind(path: Path) -> int | None:

@@ -315,7 +315,8 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
     profile = ["-profile:v", "high" if rung.short_side >= 720 else "main"]
     return [
         *("-c:v", "libx264", "-preset", PRESET, *profile, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),
-        *("-sc_threshold", "0", "-forced-idr", "1", *keyframes(rung)),
+        # Headers that don't depend on the quality, so that chunks fit whatever they were made with.
+        *("-x264-params", "stitchable=1", "-sc_threshold", "0", "-forced-idr", "1", *keyframes(rung)),
         *(["-threads", str(threads)] if threads else []),
     ]
 
@@ -341,35 +342,6 @@ def keyframes(rung: Rung) -> list[str]:
 def sound_encoder(rate: int, channels: int) -> list[str]:
     """AAC-LC's arguments."""
     return ["-c:a", "aac", "-b:a", str(rate), "-ac", str(channels)]
-
-
-def hls_output(folder: str, seconds: float) -> list[str]:
-    """The end of an HLS output: an initialisation section and one file per segment in `folder`.
-
-    A new segment begins at the first keyframe (of sound: packet) at least `seconds` times their number in.
-    """
-    return [
-        *("-map_metadata", "-1", "-map_chapters", "-1", "-avoid_negative_ts", "disabled", "-f", "hls"),
-        *("-hls_time", str(seconds), "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4"),
-        *("-hls_flags", "independent_segments+temp_file", "-hls_segment_options", SEGMENT_OPTIONS),
-        *("-hls_fmp4_init_filename", "init.mp4", "-hls_segment_filename", f"{folder}/%05d.m4s", f"{folder}/list.m3u8"),
-    ]
-
-
-def hls_video(pad: str, rung: Rung, folder: str, threads: int = 0) -> list[str]:
-    """Output arguments of one rung: each keyframe begins a segment."""
-    return ["-map", f"[{pad}]", *video_encoder(rung, threads=threads), *hls_output(folder, 1)]
-
-
-def hls_sound(pad: str, audio: AudioStream, folder: str) -> list[str]:
-    """Output arguments of the sound rendition.
-
-    The encoder's first packet holds nothing but its own run-in, before time 0: it is dropped instead of being hidden
-    by an edit list.
-    """
-    channels = min(2, audio.channels)
-    encoder = sound_encoder(SOUND_RATE if channels > 1 else SOUND_RATE * 3 // 4, channels)
-    return ["-map", f"[{pad}]", *encoder, "-bsf:a", r"noise=drop=lt(pts\,0)", *hls_output(folder, KEYFRAME_SECONDS)]
 
 
 def piece_output(path: str) -> list[str]:
