@@ -27,7 +27,7 @@ async def python(
     code: str, scratch: Path | None = None, limits: Limits = LIMITS, readable: tuple[Path, ...] = ()
 ) -> Finished:
     """Run Python code in the sandbox."""
-    program, _, libraries = python_libraries()
+    program, libraries = python_libraries()
     argv = [str(program), "-I", "-S", "-c", code]
     return await run(argv, limits=limits, readable=readable, writable=scratch, libraries=libraries)
 
@@ -189,7 +189,7 @@ async def test_what_a_tool_says_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_lines_come_as_they_are_written(tmp_path: Path) -> None:
-    program, _, libraries = python_libraries()
+    program, libraries = python_libraries()
     code = "import time\nfor n in range(3): print(n, flush=True)\nprint('y' * 200000)"
     lines: list[str] = []
     argv = [str(program), "-I", "-S", "-c", code]
@@ -202,7 +202,7 @@ async def test_an_error_in_the_listener_ends_the_tool(tmp_path: Path) -> None:
     def refuse(line: str) -> None:
         raise RuntimeError(line)
 
-    program, _, libraries = python_libraries()
+    program, libraries = python_libraries()
     argv = [str(program), "-I", "-S", "-c", "print('hello', flush=True)\nwhile True: pass"]
     with pytest.raises(RuntimeError, match="hello"):
         await run(argv, limits=LIMITS, writable=tmp_path, libraries=libraries, on_line=refuse)
@@ -231,6 +231,21 @@ async def test_cancelling_while_it_starts_leaves_nothing_running(tmp_path: Path)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert mine() == []
+
+
+async def test_a_launcher_that_was_ended_is_replaced(tmp_path: Path) -> None:
+    await python("pass", tmp_path)
+    lasting = asyncio.create_task(python("open('here', 'w')\nwhile True: pass", tmp_path))
+    await wait_until(lambda: asyncio.to_thread((tmp_path / "here").exists), what="a tool at work")
+    launchers = [it for it in psutil.Process().children() if "launcher.py" in " ".join(it.cmdline())]
+    tools = psutil.Process(launchers[0].pid).children()
+    assert (len(launchers), len(tools)) == (1, 1)
+    launchers[0].kill()
+    with pytest.raises(ToolKilled):
+        await lasting
+    assert (await python("print('again')", tmp_path)).stdout == b"again\n"
+    await asyncio.to_thread(psutil.wait_procs, tools, timeout=10)
+    assert not any(it.is_running() for it in tools)
 
 
 STARTER = """

@@ -7,7 +7,7 @@ and how long it lasts.
 from pathlib import Path
 
 from openstage.media import commands
-from openstage.media.commands import CLOCK_SLACK, SEGMENT_OPTIONS, Source, Window
+from openstage.media.commands import CLOCK_SLACK, Source, Window
 from openstage.media.first import FirstPlan, FirstSound, FirstVideo
 from openstage.media.ladder import KEYFRAME_SECONDS, Rung
 from openstage.media.models import AudioStream, VideoStream
@@ -15,8 +15,10 @@ from openstage.media.progress import MICROSECONDS
 from openstage.media.tools import find_ffmpeg, thread_count
 from openstage.settings import Settings
 
-# Without `sidx`, whose times would have to be bent where frames come at varying distances.
-OPTIONS = SEGMENT_OPTIONS.replace("+skip_trailer", "+skip_trailer+skip_sidx") + ":write_btrt=0"
+# Fragments carry the medium's own clock. The edit list takes back the delay of reordered frames and nothing else;
+# without one (negative composition offsets) ffmpeg as a player is two frames late. No `sidx`: its times would have to
+# be bent where frames come at varying distances. No `btrt`: it depends on whether ffmpeg can see the file's end.
+OPTIONS = "movflags=+frag_discont+skip_trailer+skip_sidx:avoid_negative_ts=disabled:write_btrt=0"
 FIRST_SECONDS = 1  # length of the first segments, if keyframes allow
 SHORT_SEGMENTS = 4  # number of them
 LISTED = 8  # segments that a playlist names

@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import json
 import logging
 import sys
 import sysconfig
@@ -13,14 +12,13 @@ import msgspec
 
 from openstage.media.errors import ToolMissing, Unplayable
 from openstage.media.inside import __file__ as inside
-from openstage.media.sandbox import Limits, run
+from openstage.media.sandbox import Limits, perform
 from openstage.settings import Settings
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAIN = Path(inside).with_name("main.py")
 # Formats that hold their media themselves. Left out on purpose: whatever opens other files or hosts (hls, dash,
 # concat, sdp, rtsp, image sequences, imf …), text, subtitles, still pictures, module music.
 FORMATS = (
@@ -32,8 +30,8 @@ FORMATS = (
 
 
 @functools.cache
-def python_libraries() -> tuple[Path, Path, tuple[Path, ...]]:
-    """The Python program that runs the helper, the folder that holds PyAV, all folders these load code from.
+def python_libraries() -> tuple[Path, tuple[Path, ...]]:
+    """The Python program, and all folders from which it and PyAV load code.
 
     Raises:
         ToolMissing: there is no PyAV.
@@ -48,12 +46,12 @@ def python_libraries() -> tuple[Path, Path, tuple[Path, ...]]:
         Path(paths["stdlib"]),
         Path(paths["platstdlib"]),
         packages,
-        MAIN.parent.parent,
+        Path(inside).parent,
         Path(sys.base_prefix, "lib"),
     }
     shared = sysconfig.get_config_var("LIBDIR")
     folders |= {Path(shared)} if shared else set()
-    return Path(sys.executable), packages, tuple(sorted(folders))
+    return Path(sys.executable), tuple(sorted(folders))
 
 
 async def ask(task: str, path: Path, settings: Settings, answer: type[T], *, limits: Limits, **order: object) -> T:
@@ -73,11 +71,8 @@ async def ask(task: str, path: Path, settings: Settings, answer: type[T], *, lim
         ToolMissing: the helper can't run here.
 
     """
-    python, packages, libraries = python_libraries()
-    order |= {"task": task, "path": str(path), "packages": str(packages), "formats": ",".join(FORMATS)}
-    order |= {"max_pixels": settings.max_pixels}
-    command = [str(python), "-I", "-S", "-B", str(MAIN), json.dumps(order)]
-    finished = await run(command, limits=limits, readable=[path], libraries=libraries)
+    order |= {"task": task, "path": str(path), "formats": ",".join(FORMATS), "max_pixels": settings.max_pixels}
+    finished = await perform(order, limits=limits, readable=[path], libraries=python_libraries()[1])
     if finished.status and "MemoryError" in finished.stderr:
         raise Unplayable("The file asks for more memory than is allowed.")
     if finished.status and ("ImportError" in finished.stderr or "ModuleNotFoundError" in finished.stderr):

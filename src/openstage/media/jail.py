@@ -1,7 +1,7 @@
-"""Confine this process, then become another program: `python -I -S jail.py SPEC -- PROGRAM ARGUMENT…`.
+"""Confine this process, for good: `confine(spec)`.
 
-A program of its own that imports nothing of Openstage, so that all of it happens in the child, after the fork and
-before the exec, without code between fork and exec in a process that has threads. SPEC is a JSON object:
+Imports nothing of Openstage: it is part of the launcher (`launcher.py`), whose children call it before anything else.
+What the spec holds:
 
     parent     process id of who starts us; if it is gone already, so are we
     cwd        folder to work in
@@ -16,17 +16,15 @@ What holds afterwards, for the program and for whatever it starts: it dies with 
 (PDEATHSIG), has no capabilities and can't gain any (no_new_privs), reaches no file but those above (Landlock), and
 can't fork, open a socket, touch another process or change modes and owners of files (seccomp).
 
-Exit status 125 and a line beginning with `jail:` mean that confining failed and the program wasn't started.
+Exit status 125 and a line beginning with `jail:` mean that confining failed and nothing was started.
 """
 
 import ctypes
-import json
 import os
 import platform
 import resource
 import signal
 import struct
-import sys
 import time
 
 FAILED = 125
@@ -245,19 +243,3 @@ def confine(spec: dict[str, object]) -> None:
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
     landlock(paths["read"], paths["execute"], paths["write"], paths["devices"])
     seccomp()
-
-
-def main() -> None:
-    """Confine, then become the program."""
-    try:
-        spec = json.loads(sys.argv[1])
-        program = sys.argv[3:]
-        confine(spec)
-        os.execve(program[0], program, {})  # noqa: S606 - that is what this program is for
-    except (OSError, ValueError) as error:
-        os.write(2, f"jail: {error}\n".encode())
-        os._exit(FAILED)
-
-
-if __name__ == "__main__":
-    main()

@@ -21,13 +21,13 @@ from openstage.media.errors import TookTooLong, Unplayable
 from openstage.media.feeding import Feed, Pump
 from openstage.media.first import FirstPlan
 from openstage.media.grown import Done, GrownInit, GrownSegment, Track
+from openstage.media.launching import Tool
 from openstage.media.progress import MICROSECONDS
-from openstage.media.sandbox import MIB, Finished, Limits, run
+from openstage.media.sandbox import MIB, NICE, Finished, Limits, run
 from openstage.media.seeking import seek_before
 from openstage.media.watching import Watch
 from openstage.settings import Settings
 
-NICE = 2  # behind the server, before the ladder
 MOST_HELD = 256 * MIB  # bytes of segments that nobody has taken: above that ffmpeg is stopped for a while
 LOOK_SECONDS = 5.0  # how often the time limit is looked at
 
@@ -98,7 +98,7 @@ class Making:
         self._settings = settings
         self._outlet = outlet
         self._pump: Pump | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._ffmpeg: Tool | None = None
         self._started = 0.0
         self._held_up = 0.0
         self._first: dict[Track, tuple[int, float]] = {}
@@ -175,8 +175,8 @@ class Making:
         finally:
             await _ended(tool, pumping)
 
-    def _take_note(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def _take_note(self, ffmpeg: Tool) -> None:
+        self._ffmpeg = ffmpeg
 
     async def _first_delay(self) -> int:
         """The shift in the initialisation section that the process which began the picture has made.
@@ -207,16 +207,13 @@ class Making:
     @contextlib.contextmanager
     def _held_still(self) -> Iterator[None]:
         """Stop ffmpeg for a while."""
-        process = self._process
-        with contextlib.suppress(ProcessLookupError):
-            if process:
-                process.send_signal(signal.SIGSTOP)
+        if self._ffmpeg:
+            self._ffmpeg.send_signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                if process:
-                    process.send_signal(signal.SIGCONT)
+            if self._ffmpeg:
+                self._ffmpeg.send_signal(signal.SIGCONT)
 
     def _timed(self, piece: GrownInit | GrownSegment) -> GrownInit | GrownSegment:
         """A segment with the speed at which its track is made: from the first segment on, whose start-up is apart."""

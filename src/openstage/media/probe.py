@@ -8,12 +8,12 @@ import msgspec
 from openstage.media.errors import Unplayable
 from openstage.media.helper import ask
 from openstage.media.models import AudioStream, Cover, MediaInfo, VideoStream
-from openstage.media.sandbox import GIB, MIB, Limits
+from openstage.media.sandbox import GIB, MIB, NICE, Limits
 from openstage.media.signatures import HEAD, not_a_medium
 from openstage.media.timing import frame_rates
 from openstage.settings import Settings
 
-LIMITS = Limits(seconds=120, cpu_seconds=90, memory=2 * GIB, file_size=0)
+LIMITS = Limits(seconds=120, cpu_seconds=90, memory=2 * GIB, file_size=0, nice=NICE)
 SCAN_BYTES = 64 * MIB
 MISSING_SECONDS, MISSING_SHARE = 0.5, 0.05  # a file that lacks more than both of its end is cut off
 SHORTEST_MS = 1

@@ -1,18 +1,16 @@
 """Running a media tool so that a hostile file can harm nothing but its own scratch folder.
 
-`run()` starts the tool through `jail.py`, which says what holds inside. This side keeps the wall clock, takes in what
-the tool says, and sees to it that nothing is left running: not after an error, a time-out or a cancellation.
+`run()` starts the tool through a launcher that is kept warm (`launching.py`); the new process confines itself as
+`jail.py` says. This side keeps the wall clock, takes in what the tool says, and sees to it that nothing is left
+running: not after an error, a time-out or a cancellation.
 """
 
 import asyncio
-import contextlib
 import functools
-import json
 import logging
 import os
 import platform
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,18 +18,20 @@ from pathlib import Path
 
 from openstage.media import jail
 from openstage.media.errors import ScratchFull, TookTooLong, ToolKilled, ToolMissing, Unplayable
+from openstage.media.launching import Tool, launching, read
 
 log = logging.getLogger(__name__)
 
 MIB = 1024**2
 GIB = 1024**3
+NICE = 2  # of what somebody waits for: behind the server, before all else
 TAIL = 8 * 1024  # bytes of a tool's stderr that are kept
 LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/etc/ld.so.cache")
 FULL = (b"No space left on device", b"Disk quota exceeded")
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP}
 
 OnLine = Callable[[str], None]
-OnStart = Callable[[asyncio.subprocess.Process], None]
+OnStart = Callable[[Tool], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ async def run(
         devices: hardware that it may use; nothing of it is reached otherwise.
         on_line: called with each line of stdout, which then isn't collected.
         stdin: descriptor that it reads from; closed here once it has been handed over, or could not be.
-        on_start: called with the process once it runs; it may be stopped and continued, but is ended here.
+        on_start: called with the process once it is on its way; it may be stopped and continued, but is ended here.
 
     Returns:
         How it ended; a non-zero exit status is no error here.
@@ -125,41 +125,70 @@ async def run(
         ToolMissing: it couldn't be started or confined.
 
     """
+    spec = _spec(limits, readable, writable, libraries, devices, program=argv[0])
+    return await _run({"argv": list(argv), "spec": spec}, limits, on_line, stdin, on_start)
+
+
+async def perform(
+    order: dict[str, object], *, limits: Limits, readable: Sequence[Path] = (), libraries: Sequence[Path] = ()
+) -> Finished:
+    """Do a task of `inside/` in the sandbox, in a process that has loaded what it needs already.
+
+    Args:
+        order: `task` is the module's name; the rest is the task's.
+        limits: what it may use.
+        readable: the only files it can read, besides libraries.
+        libraries: folders beside the system's ones from which it may load code.
+
+    Returns:
+        How it ended, its result in JSON as `stdout`.
+
+    Raises:
+        TookTooLong, Unplayable, ScratchFull, ToolKilled, ToolMissing: as `run()`.
+
+    """
+    return await _run({"order": order, "spec": _spec(limits, readable, None, libraries)}, limits)
+
+
+async def _run(
+    message: dict[str, object],
+    limits: Limits,
+    on_line: OnLine | None = None,
+    stdin: int | None = None,
+    on_start: OnStart | None = None,
+) -> Finished:
+    """Have the launcher start what the message says, and stay with it until it has ended."""
     confinement()
     started = time.monotonic()
-    command = _command(argv, limits, readable=readable, writable=writable, libraries=libraries, devices=devices)
+    reads_from = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if stdin is None else stdin
     try:
-        process = await _spawn(command, stdin)
+        tool = launching.start(message, reads_from)
     finally:
-        if stdin is not None:
-            os.close(stdin)
+        os.close(reads_from)
     said = _Said()
     try:
         async with asyncio.timeout(limits.seconds):
             if on_start:
-                on_start(process)
-            stdout = await _follow(process, said, limits.output, on_line)
+                on_start(tool)
+            stdout, status = await _follow(tool, said, limits.output, on_line)
     except TimeoutError as error:
         raise TookTooLong(f"Working on the file took longer than {limits.seconds:.0f} s and was given up.") from error
     finally:
-        await _end(process)
-    status = process.returncode or 0
+        await tool.end()
     _judge(status, said)
     return Finished(status=status, stdout=stdout, stderr=said.text, seconds=time.monotonic() - started)
 
 
-def _command(
-    argv: Sequence[str],
+def _spec(  # noqa: PLR0917 - what it may use, read, write, load, control, become
     limits: Limits,
-    *,
     readable: Sequence[Path],
     writable: Path | None,
     libraries: Sequence[Path],
-    devices: Sequence[Path],
-) -> list[str]:
-    """The command line that confines itself, then becomes `argv`."""
-    spec = {
-        "parent": os.getpid(),
+    devices: Sequence[Path] = (),
+    program: str = "",
+) -> dict[str, object]:
+    """How the process confines itself (`jail.py`)."""
+    return {
         "cwd": str(writable or "/"),
         "nice": limits.nice,
         "cpu_seconds": limits.cpu_seconds,
@@ -167,51 +196,11 @@ def _command(
         "file_size": limits.file_size,
         "open_files": limits.open_files,
         "read": [str(path) for path in readable],
-        "execute": [os.path.realpath(argv[0]), *LIBRARIES, *(str(path) for path in libraries)],
+        "execute": [*([os.path.realpath(program)] if program else []), *LIBRARIES, *map(str, libraries)],
         "write": [str(writable)] if writable else [],
         "devices": [str(path) for path in devices],
         "cores": list(limits.cores),
     }
-    return [sys.executable, "-I", "-S", jail.__file__, json.dumps(spec), "--", *argv]
-
-
-async def _spawn(command: list[str], stdin: int | None) -> asyncio.subprocess.Process:
-    """Start the process; cancelled in the middle of it, end what has been started."""
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
-    )
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        with contextlib.suppress(OSError):
-            await _end(await starting)
-        raise
-    except OSError as error:
-        raise ToolMissing(f"A media tool can't be started: {error}.") from error
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the process's group unless it has ended, and wait until it is gone, whoever cancels us meanwhile."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    gone = asyncio.ensure_future(process.communicate())  # drains the pipes too, so that they are closed
-    cancelled = False
-    while not gone.done():
-        try:
-            await asyncio.shield(gone)
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
 
 
 class _Said:
@@ -221,8 +210,8 @@ class _Said:
         self.tail = b""
         self.full = False
 
-    async def read(self, stream: asyncio.StreamReader) -> None:
-        while chunk := await stream.read(64 * 1024):
+    async def read(self, descriptor: int) -> None:
+        while chunk := await read(descriptor):
             seen = self.tail + chunk
             self.full = self.full or any(sign in seen for sign in FULL)
             self.tail = seen[-TAIL:]
@@ -232,26 +221,23 @@ class _Said:
         return self.tail.decode("utf-8", "replace").strip()
 
 
-async def _follow(process: asyncio.subprocess.Process, said: _Said, most: int, on_line: OnLine | None) -> bytes:
-    """Take in both outputs until the process has ended; what it wrote to stdout if nobody takes its lines."""
-    assert process.stdout is not None
-    assert process.stderr is not None
-    errors = asyncio.create_task(said.read(process.stderr))
+async def _follow(tool: Tool, said: _Said, most: int, on_line: OnLine | None) -> tuple[bytes, int]:
+    """Take in both outputs until the process has ended; its stdout unless `on_line` has taken that, and its status."""
+    errors = asyncio.create_task(said.read(tool.stderr))
     try:
-        stdout = await (_lines(process.stdout, on_line) if on_line else _collect(process.stdout, most))
+        stdout = await (_lines(tool.stdout, on_line) if on_line else _collect(tool.stdout, most))
         await errors
-        await process.wait()
+        return stdout, await tool.ended()
     finally:
         errors.cancel()
         await asyncio.wait([errors])
-    return stdout
 
 
-async def _collect(stream: asyncio.StreamReader, most: int) -> bytes:
-    """All of a stream."""
+async def _collect(descriptor: int, most: int) -> bytes:
+    """All that comes out of a pipe."""
     parts: list[bytes] = []
     size = 0
-    while chunk := await stream.read(64 * 1024):
+    while chunk := await read(descriptor):
         size += len(chunk)
         if size > most:
             raise Unplayable("The file has more to tell about itself than is taken in.")
@@ -259,10 +245,10 @@ async def _collect(stream: asyncio.StreamReader, most: int) -> bytes:
     return b"".join(parts)
 
 
-async def _lines(stream: asyncio.StreamReader, on_line: OnLine) -> bytes:
-    """Hand a stream over line by line; a line longer than 64 KiB loses its beginning."""
+async def _lines(descriptor: int, on_line: OnLine) -> bytes:
+    """Hand over what comes out of a pipe line by line; a line longer than 64 KiB loses its beginning."""
     rest = b""
-    while chunk := await stream.read(64 * 1024):
+    while chunk := await read(descriptor):
         *whole, rest = (rest + chunk).split(b"\n")
         rest = rest[-64 * 1024 :]
         for line in whole:
