@@ -9,6 +9,7 @@ import openstage.console
 from openstage.app import application
 from openstage.console.account_messages import ACCOUNT_MESSAGES
 from openstage.database.engine import Database
+from openstage.oauth.people import browser_of
 from openstage.settings import Settings
 from tests.oauth.conftest import CALLBACK, PASSWORD, Client, OauthServer
 from tests.oauth.person import Person, policy, problem
@@ -200,6 +201,22 @@ async def test_the_language_changes_and_nothing_else(client: Client, person: Per
     chinese = await person.http.get("/oauth/authorize" + link[1].replace("&amp;", "&"))
     assert "请求访问" in chinese.text
     assert client.id in chinese.text
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1",
+            "Safari, iPhone",
+        ),
+        ("Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/156.0 Mobile Safari/537.36", "Chrome, Android"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0", "Firefox, Linux"),
+        ("python-httpx/0.28", ""),
+    ],
+)
+def test_browsers_are_called_as_people_call_them(agent: str, shown: str) -> None:
+    assert browser_of(agent) == shown
 
 
 def test_every_text_is_in_both_languages_and_used() -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.requests import Request
@@ -19,6 +20,24 @@ from openstage.oauth.browser import Visitor, own_page, see_other, to_sign_in
 from openstage.oauth.rendering import Pages, Stale
 from openstage.oauth.requests import address_of
 from openstage.settings import Settings
+
+# What stands in others' names too comes last.
+_BROWSERS: Final = (
+    ("MicroMessenger", "WeChat"),
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +207,7 @@ class PeoplePages:
             "account.html",
             apps=_by_app(held),
             sessions=await self._identity.sessions.list(account.id),
+            browser_of=browser_of,
             this=visitor.session_number,
             said=choose(request).text(said) if said else "",
             error=error,
@@ -202,6 +222,12 @@ class PeoplePages:
             return (await self._identity.apps.find(client_id)).name
         except UnknownApp:
             return ""
+
+
+def browser_of(agent: str) -> str:
+    """Return what a person calls the browser of a `User-Agent`, such as `Chrome, Android`; empty: nobody knows."""
+    found = (next((name for mark, name in marks if mark in agent), "") for marks in (_BROWSERS, _SYSTEMS))
+    return ", ".join(filter(None, found))
 
 
 def _by_app(held: Sequence[Authorisation]) -> list[AppWithAccess]:
