@@ -21,19 +21,24 @@ from openstage.delivery.models import (
 _VISIBLE: Final[LiteralString] = (
     "work.slug = %(slug)s and work.deleted_at is null and (work.state = 'published' or %(review)s)"
 )
-# What a run's first rendition is stands in its plan: rungs made from it grew before they were whole.
+# What a run's first rendition is stands in its plan: rungs made from it grew before they were whole. A plan may have
+# tens of kilobytes, so it is taken apart once for each work, not for each rendition.
 _RENDITIONS: Final[LiteralString] = """
-    select asked.number, work.state = 'published', plan->'ladder'->'stands_for', work.duration_ms,
+    with wanted as materialized (
+        select asked.number, work.id, work.run, work.state = 'published' as published, work.duration_ms,
+               plan->'ladder'->'stands_for' as stands_for, plan->'first' as first
+        from unnest(%s::text[]) with ordinality as asked (slug, number) join work using (slug)
+        left join production_run on production_run.name = work.run
+        where work.deleted_at is null
+    )
+    select wanted.number, published, stands_for, wanted.duration_ms,
            kind, quality, complete, width, height, frame_rate, codecs, bandwidth, average_bandwidth,
            rendition.duration_ms, byte_size, key,
            not complete or coalesce(
-               case kind when 'hls_audio' then plan->'first'->>'sound' is not null
-                         when 'hls_video' then quality = plan->'first'->'video'->>'quality' end, false),
-           coalesce((plan->'first'->'video'->>'copy')::boolean, false), retired_at is not null
-    from unnest(%s::text[]) with ordinality as asked (slug, number)
-    join work using (slug) join rendition on rendition.work_id = work.id and rendition.run = work.run
-    left join production_run on production_run.name = work.run
-    where work.deleted_at is null
+               case kind when 'hls_audio' then first->>'sound' is not null
+                         when 'hls_video' then quality = first->'video'->>'quality' end, false),
+           coalesce((first->'video'->>'copy')::boolean, false), retired_at is not null
+    from wanted join rendition on rendition.work_id = wanted.id and rendition.run = wanted.run
     """
 
 
