@@ -74,6 +74,12 @@ class TrackFiles:
                 raise Unplayable(f"The file's {what} can't be decoded: nothing comes out of it.")
         return pieces
 
+    @property
+    def _delay(self) -> int:
+        """Units by which the edit list that players have shifts the picture."""
+        assert self._facts is not None
+        return self._facts.delay if self.delay is None else self.delay
+
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:05}.m4s"
 
@@ -133,7 +139,7 @@ class TrackFiles:
         video = self._source.video
         if self._track == "video" and video and video.variable_frame_rate:
             # The last picture stands until the source ends; how long, the encoder doesn't tell.
-            until = round((video.start + video.duration) * self._facts.timescale) + self._facts.delay - self._shift
+            until = round((video.start + video.duration) * self._facts.timescale) + self._delay - self._shift
             end = max(end, min(until, fragment.last + LONGEST_LAST_FRAME * self._facts.timescale))
         return end
 
@@ -146,9 +152,8 @@ class TrackFiles:
             return []
         if self._shift:
             shift_fragment(path, self._shift)
-        delay = self._facts.delay if self.delay is None else self.delay
         start_us, end_us = (
-            round((moment + self._shift - delay) * MICROSECONDS / self._facts.timescale)
+            round((moment + self._shift - self._delay) * MICROSECONDS / self._facts.timescale)
             for moment in (fragment.first, end)
         )
         return [
