@@ -270,13 +270,16 @@ async def test_segments_are_made_while_the_upload_comes_in(stage: Stage, worker:
     assert fake.grown == [("video", 0), ("sound", 0), ("video", 1), ("sound", 1)]
 
 
-async def test_what_can_not_be_fed_rests_until_finish(stage: Stage, worker: Worker, fake: FakeTools) -> None:
+async def test_what_can_not_be_fed_begins_with_the_last_byte(stage: Stage, worker: Worker, fake: FakeTools) -> None:
     fake.can_feed = False
     file_id = await begun(stage)
-    assert await worker.one() == "first"
-    assert (await stage.jobs(file_id), fake.grown) == ([], [])
+    first = asyncio.create_task(worker.one())
     await stage.send(file_id, DATA[1024:], start=1024)
+    await first
+    work = await stage.work(file_id)
+    assert (work.state, work.visible, await rows(stage), fake.seen) == ("uploading", False, [2, 2], [DATA])
     await stage.intake.finish(stage.caller, file_id)
+    assert (await stage.work(file_id)).visible, "it plays with the reply to finish"
     await worker.all()
     await assert_whole(stage, worker, file_id)
 
@@ -325,20 +328,22 @@ async def test_a_cancelled_upload_is_let_go_of(stage: Stage, worker: Worker) -> 
     assert await stage.jobs(file_id) == []
 
 
-async def test_a_fault_before_the_end_of_the_upload_is_no_verdict(
-    stage: Stage, worker: Worker, fake: FakeTools
+@pytest.mark.parametrize(("step", "sent"), [("segment 0", 1024), ("head", 1024), ("probe", len(DATA))])
+async def test_a_fault_before_finish_is_no_verdict(
+    stage: Stage, worker: Worker, fake: FakeTools, step: str, sent: int
 ) -> None:
     file_id = await begun(stage)
-    fake.at, fake.fault = "segment 1", Unplayable("It seems damaged.")
+    fake.at, fake.fault = step, Unplayable("It seems damaged.")
     first = asyncio.create_task(worker.one())
-    # Enough for the second segment, but not all of it.
-    monitored = DATA[1024:-1]
-    fake.at = "segment 0"
-    await stage.send(file_id, monitored, start=1024)
+    if sent > 1024:
+        await stage.send(file_id, DATA[1024:sent], start=1024)
     await first
-    assert (await stage.state(file_id), await rows(stage)) == ("uploading", [])
+    work = await stage.work(file_id)
+    assert (work.state, work.reason, await rows(stage), await stage.jobs(file_id)) == ("uploading", "", [], [])
+    assert stage.uploads.staging_path(file_id).exists()
     fake.at = ""
-    await stage.send(file_id, DATA[-1:], start=len(DATA) - 1)
+    if sent < len(DATA):
+        await stage.send(file_id, DATA[sent:], start=sent)
     await stage.intake.finish(stage.caller, file_id)
     await worker.all()
     await assert_whole(stage, worker, file_id)

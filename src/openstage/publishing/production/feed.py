@@ -70,15 +70,13 @@ class GrowingUpload:
 
         """
         async with self._changed:
-            await self._changed.wait_for(
-                lambda: self._fault is not None or self.prefix > beyond or self.prefix >= self.size
-            )
-            if self.prefix <= beyond and self.prefix < self.size and self._fault is not None:
+            await self._changed.wait_for(lambda: self._fault is not None or self.prefix > beyond or self.whole)
+            if self.prefix <= beyond and not self.whole and self._fault is not None:
                 raise self._fault
             return self.prefix
 
     async def until_received(self, wanted: Range) -> tuple[Range, ...]:
-        """Wait until some stretch has been received, wherever it lies in the file, or the upload is finished.
+        """Wait until some stretch has been received, wherever it lies in the file, or all of it.
 
         Returns:
             All that has been received.
@@ -91,7 +89,7 @@ class GrowingUpload:
             await self._changed.wait_for(
                 lambda: (
                     self._fault is not None
-                    or self.finished.is_set()
+                    or self.whole
                     or any(start <= wanted[0] and wanted[1] <= end for start, end in self._ranges)
                 )
             )
@@ -99,9 +97,14 @@ class GrowingUpload:
                 raise self._fault
             return self._ranges
 
-    async def until_finished(self) -> None:
-        """Wait until the upload is finished; raises as `received`."""
-        await self.until_received((0, self.size + 1))
+    @property
+    def whole(self) -> bool:
+        """Whether all bytes are there, though finish may not have been called."""
+        return self.prefix >= self.size
+
+    async def until_whole(self) -> None:
+        """Wait until all bytes are there; raises as `received`."""
+        await self.received(self.size)
 
     async def watch(self) -> None:
         """Look at the row until the upload has ended, one way or another."""
@@ -114,7 +117,7 @@ class GrowingUpload:
                 _log.warning("an upload can't be followed while the database is away", error=error.message)
             if self.prefix > before:
                 grown_at = time.monotonic()
-            elif time.monotonic() - grown_at > self._idle and not self.finished.is_set():
+            elif time.monotonic() - grown_at > self._idle and not self.whole:
                 await self._note(fault=UploadStalled())
             else:
                 await asyncio.sleep(LOOK_SECONDS)

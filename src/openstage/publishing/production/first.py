@@ -3,12 +3,13 @@
 It is made from the upload while that arrives where the container allows, else from the file at finish, and its rows
 grow segment by segment. It is offered once the whole file has been judged and a player won't catch up with it.
 
-    upload arrives ──> head ──> grow ──────────────────────────────┐
-    finish ──────────> full probe: may it be published? ──> offer ─┴─> whole
+    upload arrives ──> head ──> grow ────────────────────────────────────┐
+    last byte ───────> full probe: may it be published? ─────────────────┴─> ready ──> offered, once finish was called
 """
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,13 +73,27 @@ class _First:
         self._growth: Growth | None = None
         self._offered = False
         self._offering = asyncio.Lock()
+        self._began = time.monotonic()
+        self._work = step.task.work.slug
 
     async def make(self) -> None:
         """Make it, offer it, and end the task."""
-        await together(self._judge(), self._grow())
+        try:
+            await together(self._judge(), self._grow())
+        except (Unplayable, TookTooLong) as error:
+            if self._feed is None or self._feed.finished.is_set():
+                raise
+            # A verdict is given on finished uploads only; what is there may be looked at once more then.
+            _log.info("an upload can't be made use of before its end", work=self._work, reason=error.message)
+            await self._step.commit(self._take_back)
+            raise Resting from error
         assert self._verdict is not None  # `_judge` has ended well
         await self._offer(whole=True)
         await self._step.end(nothing)
+
+    def _say(self, what: str) -> None:
+        """Note when something was reached: time to play is made of these."""
+        _log.debug(what, work=self._work, seconds=round(time.monotonic() - self._began, 3))
 
     # --- may it be published? -------------------------------------------------------------------------------------
     async def _judge(self) -> None:
@@ -90,12 +105,14 @@ class _First:
         """
         try:
             if self._feed is not None:
-                await self._feed.until_finished()
+                await self._feed.until_whole()
+                self._say("all bytes received")
             info = await self._step.media()
             if info is None:
                 source = self._source if self._feed is None else await self._step.source()
                 info = await self._step.tools.probe(source, self._step.settings)
                 crashpoints.reached("probed")
+                self._say("whole file judged")
             self._verdict = info
         finally:
             self._judged.set()
@@ -106,15 +123,10 @@ class _First:
     async def _grow(self) -> None:
         try:
             await self._make_tracks()
-        except (Unplayable, TookTooLong) as error:
-            if self._feed is not None and not self._feed.finished.is_set():
-                _log.info(
-                    "the beginning can't be made use of yet", work=self._step.task.work.slug, reason=error.message
-                )
-                await self._step.commit(self._take_back)
-                raise Resting from error
-            # What is wrong with the file as a whole says more than what ffmpeg stumbled over.
-            await self._judged.wait()
+        except (Unplayable, TookTooLong):
+            if self._feed is None or self._feed.whole:
+                # What is wrong with the file as a whole says more than what ffmpeg stumbled over.
+                await self._judged.wait()
             raise
 
     async def _take_back(self, connection: Connection) -> None:
@@ -126,8 +138,7 @@ class _First:
         if self._feed is not None and decision.can_feed:
             source = self._feed
         elif self._feed is not None:
-            if not self._feed.finished.is_set():
-                raise Resting
+            await self._feed.until_whole()
             source = await self._step.source()
         self._growth = await Growth.of(self._step, decision.info, decision.plan)
         await self._growth.make(source, on_segments=self._offer)
@@ -137,13 +148,14 @@ class _First:
         plan = self._step.tools.plan_first(info, self._step.settings)
         decided = await self._step.decide_first(FirstDecision(info, plan, can_feed))
         crashpoints.reached("planned")
+        self._say("first rendition decided")
         return decided
 
     async def _head(self) -> tuple[MediaInfo, bool]:
         """Tell what the file is as early as it can be told, and whether segments can be made of its beginning."""
         step, feed = self._step, self._feed
         known: Sequence[Range] = ()
-        while feed is not None and not feed.finished.is_set():
+        while feed is not None and not feed.whole:
             if known:
                 head = await step.tools.probe_head(self._source, feed.size, known, step.settings)
                 if not isinstance(head, NotYet):
@@ -172,6 +184,7 @@ class _First:
                 await self._step.commit(self._put_in_force)
                 crashpoints.reached("offered")
                 self._offered = True
+                self._say("first rendition offered")
             elif self._growth.begun and wait > NOTICE_SECONDS:
                 await self._step.commit(lambda connection: self._notify(connection, slow_notice(wait)))
 
