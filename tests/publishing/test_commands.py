@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -71,6 +72,19 @@ async def test_a_work_from_review_to_refusal(stage: Stage, run: Run) -> None:
     _, shown, _ = await run("work", "show", slug)
     assert "[red]Not[/red] ours" in shown
     assert "avc1.64001f" in shown
+    assert "loudness" not in shown, "it is a silent film"
+
+
+async def test_the_loudness_of_a_work_is_shown(stage: Stage, run: Run) -> None:
+    file_id = await stage.sent()
+    await stage.execute(
+        "insert into loudness (work_id, run, integrated_lufs, true_peak_dbtp) select id, run, -14.2, -1 from work"
+        " where file_id = %s",
+        file_id,
+    )
+    _, shown, _ = await run("work", "show", file_id)
+    assert re.search(r"loudness +-14\.2 LUFS, true peak -1\.0 dBTP", shown)
+    assert (await answer(run, "work", "show", file_id))["loudness"]["range_lu"] is None
 
 
 async def test_works_are_listed_deleted_restored_and_run_again(stage: Stage, run: Run) -> None:

@@ -12,7 +12,7 @@ from openstage.cli.runtime import with_services
 from openstage.cli.watching import watch_as_json, watch_with_bars
 from openstage.publishing.operations import Operations
 from openstage.publishing.overview import TaskGroup, overview
-from openstage.works.models import Rendition, State, Work
+from openstage.works.models import Loudness, Rendition, State, Work
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Works: list, show, watch, delete, restore, run again."
@@ -66,17 +66,19 @@ def list_works(
 def show(name: Name, as_json: AsJson = False) -> None:
     """Show one work with its renditions, and with its tasks while it is being made."""
 
-    async def work(services: Services) -> tuple[Work, Sequence[Rendition], Sequence[TaskGroup]]:
+    async def work(services: Services) -> tuple[Work, Sequence[Rendition], Sequence[TaskGroup], Loudness | None]:
         found = await services.works.find(name)
         tasks = await overview(services.database, found.id)
-        return found, await services.works.renditions(found.id), tasks
+        return found, await services.works.renditions(found.id), tasks, await services.works.loudness(found.id)
 
-    found, renditions, tasks = with_services(work)
+    found, renditions, tasks, loudness = with_services(work)
     if as_json:
         made = [_rendition(each) for each in renditions]
-        print_json(brief(found) | {"renditions": made, "tasks": [dataclasses.asdict(each) for each in tasks]})
+        measured = dataclasses.asdict(loudness) if loudness else None
+        doing = [dataclasses.asdict(each) for each in tasks]
+        print_json(brief(found) | {"loudness": measured, "renditions": made, "tasks": doing})
         return
-    print_record(brief(found))
+    print_record(brief(found) | ({"loudness": _in_words(loudness)} if loudness else {}))
     if renditions:
         console.print()
         print_table(
@@ -146,6 +148,15 @@ def brief(work: Work) -> dict[str, Any]:
     for internal in ("app_id", "user_id", "run", "claim", "described_at"):
         del fields[internal]
     return fields
+
+
+def _in_words(loudness: Loudness) -> str:
+    if loudness.integrated_lufs is None:
+        return "silence, or too short to tell"
+    parts = [f"{loudness.integrated_lufs:.1f} LUFS"]
+    parts += [f"range {loudness.range_lu:.1f} LU"] if loudness.range_lu is not None else []
+    parts += [f"true peak {loudness.true_peak_dbtp:.1f} dBTP"] if loudness.true_peak_dbtp is not None else []
+    return ", ".join(parts)
 
 
 def _rendition(rendition: Rendition) -> dict[str, Any]:

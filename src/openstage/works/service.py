@@ -14,7 +14,7 @@ from openstage.database.text import storable
 from openstage.identity.models import Caller
 from openstage.works import queries
 from openstage.works.errors import Purged, UnknownWork, WrongState
-from openstage.works.models import LARGEST_PAGE, Page, Picture, Rendition, Segment, State, Work
+from openstage.works.models import LARGEST_PAGE, Loudness, Page, Picture, Rendition, Segment, State, Work
 
 SLUG_LENGTH: Final = 16
 _BASE62: Final = string.digits + string.ascii_letters
@@ -193,6 +193,11 @@ class Works:
         """Return the pictures of a work."""
         async with self._database.connection() as connection:
             return await queries.pictures(connection, work_id)
+
+    async def loudness(self, work_id: int) -> Loudness | None:
+        """Return the measured loudness of a work; None: not measured (yet), or there is no sound."""
+        async with self._database.connection() as connection:
+            return await queries.loudness(connection, work_id)
 
     # --- deleting ---------------------------------------------------------------------------------------------
     async def delete(
