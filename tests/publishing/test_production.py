@@ -201,6 +201,16 @@ async def test_an_offer_is_held_back_where_encoding_is_slower_than_playing(
     assert (work.state, work.notice) == ("published", "")
 
 
+async def test_what_can_not_be_copied_is_encoded(stage: Stage, worker: Worker, fake: FakeTools) -> None:
+    file_id = await stage.handed_in()
+    fake.at, fake.fault, fake.once = "segment 1", Unplayable("A packet without a time."), True
+    await worker.one()
+    assert await kinds_of(stage, file_id) == {("hls_video", "2"), ("hls_audio", "a")}
+    await worker.all()
+    assert await kinds_of(stage, file_id) == FILM - {("hls_video", "3")}
+    assert (await stage.work(file_id)).visible
+
+
 async def test_all_renditions_are_waited_for_if_that_is_set(stage: Stage, fake: FakeTools) -> None:
     file_id = await stage.handed_in()
     with working(stage, fake, wait_for_all=True) as worker:

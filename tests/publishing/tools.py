@@ -44,6 +44,7 @@ class FakeTools:
         self.can_feed = can_feed
         self.speed = 10.0
         self.fault: BaseException | None = None
+        self.once = False
         self.at = ""
         self.hold: asyncio.Event | None = None
         self.reached = asyncio.Event()
@@ -100,11 +101,13 @@ class FakeTools:
         return Complexity()
 
     # --- first ------------------------------------------------------------------------------------------------------
-    def plan_first(self, info: MediaInfo, settings: Settings) -> FirstPlan:
+    def plan_first(self, info: MediaInfo, settings: Settings, *, copy: bool = True) -> FirstPlan:
+        if not copy:
+            self.copy, self.quality = False, "2"
         video = (
             FirstVideo(quality=self.quality, copy=self.copy, rung=None if self.copy else HIGH) if self.film else None
         )
-        return FirstPlan(video=video, sound=FirstSound(copy=True, channels=2, sample_rate=44100))
+        return FirstPlan(video=video, sound=FirstSound(copy=copy, channels=2, sample_rate=44100))
 
     async def grow(
         self,
@@ -237,7 +240,10 @@ class FakeTools:
         if self.hold is not None:
             await self.hold.wait()
         if self.fault is not None:
-            raise self.fault
+            fault = self.fault
+            if self.once:
+                self.fault = None
+            raise fault
 
 
 def _init(track: str, path: Path) -> GrownInit:

@@ -74,18 +74,20 @@ class FirstPlan(Struct, frozen=True, kw_only=True):
     sound: FirstSound | None = None
 
 
-def plan_first(info: MediaInfo, settings: Settings) -> FirstPlan:
+def plan_first(info: MediaInfo, settings: Settings, *, copy: bool = True) -> FirstPlan:
     """Decide what is offered first of a medium: that which takes the least time.
 
     Args:
         info: from `probe()` or `probe_head()`.
         settings: none of them matters so far.
+        copy: packets may be repacked as they are; not where that has turned out to fail.
 
     """
     video, audio = info.main_video, info.main_audio
+    no_copy = "" if copy else "repacking it failed"
     return FirstPlan(
-        video=_plan_video(video, audio, info) if video else None,
-        sound=_plan_sound(audio, video, info) if audio else None,
+        video=_plan_video(video, audio, info, no_copy) if video else None,
+        sound=_plan_sound(audio, video, info, no_copy) if audio else None,
     )
 
 
@@ -104,10 +106,10 @@ def load_plan(plain: Any) -> FirstPlan:
     return msgspec.convert(plain, FirstPlan)
 
 
-def _plan_video(video: VideoStream, audio: AudioStream | None, info: MediaInfo) -> FirstVideo:
+def _plan_video(video: VideoStream, audio: AudioStream | None, info: MediaInfo, no_copy: str) -> FirstVideo:
     """Copy the picture, or encode the low rung."""
     rungs = ladder(video)
-    why = no_picture_copy(video, audio, info)
+    why = no_copy or no_picture_copy(video, audio, info)
     if why:
         low = [rung for rung in rungs if rung.short_side <= LOW_SIDE]
         rung = low[-1] if low else rungs[0]
@@ -156,9 +158,9 @@ def no_picture_copy(video: VideoStream, audio: AudioStream | None, info: MediaIn
     return ", ".join(reason for reason, holds in reasons.items() if holds)
 
 
-def _plan_sound(audio: AudioStream, video: VideoStream | None, info: MediaInfo) -> FirstSound:
+def _plan_sound(audio: AudioStream, video: VideoStream | None, info: MediaInfo, no_copy: str) -> FirstSound:
     """Copy the sound, or encode it as the ladder does."""
-    why = no_sound_copy(audio, video, info)
+    why = no_copy or no_sound_copy(audio, video, info)
     channels = min(2, audio.channels)
     if why:
         rate = SOUND_RATE if channels > 1 else SOUND_RATE * 3 // 4

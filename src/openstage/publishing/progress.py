@@ -15,6 +15,8 @@ from openstage.storage.space import free_bytes
 T = TypeVar("T")
 
 _INTERVAL: Final = 1.0
+_CANCEL_AGAIN: Final = 2.0
+"""Seconds after which a task that was cancelled and isn't done is cancelled again."""
 
 _log = get_logger("publishing")
 
@@ -92,13 +94,29 @@ async def together(*works: Coroutine[Any, Any, Any]) -> None:
                 task.result()
 
 
+async def end(task: "asyncio.Future[Any]") -> None:
+    """Cancel a task and wait until it has cleaned up after itself, however it ends and whoever cancels us meanwhile.
+
+    Once isn't always enough: before Python 3.12 `asyncio.wait_for`, under every call of the database, may lose a
+    cancellation that comes just as what it waits for is there.
+    """
+    cancelled = False
+    while not task.done():
+        task.cancel()
+        try:
+            await asyncio.wait({task}, timeout=_CANCEL_AGAIN)
+        except asyncio.CancelledError:
+            cancelled = True
+    if not task.cancelled():
+        task.exception()  # seen, so that nobody complains
+    if cancelled:
+        raise asyncio.CancelledError
+
+
 @contextlib.asynccontextmanager
 async def _ended(task: "asyncio.Future[Any]") -> AsyncIterator[None]:
-    """Cancel `task` if the block ends before it, and wait until it has cleaned up after itself."""
+    """End `task` with the block."""
     try:
         yield
     finally:
-        if not task.done():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        await end(task)

@@ -16,6 +16,7 @@ from openstage.database.engine import Database
 from openstage.errors import Unavailable
 from openstage.observability.logs import get_logger
 from openstage.publishing.errors import Superseded, UploadStalled
+from openstage.publishing.progress import end
 
 LOOK_SECONDS: Final = 0.05
 """Between two looks at the row; half of it is what a player waits for in the mean once the upload is finished."""
@@ -168,7 +169,6 @@ async def growing_upload(
         try:
             yield feed
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end(watching)
     finally:
         os.close(fd)

@@ -12,10 +12,12 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from openstage.database.engine import Connection
 from openstage.errors import DomainError
 from openstage.media.errors import TookTooLong, Unplayable
+from openstage.media.first import dump_plan
 from openstage.media.heads import NotYet
 from openstage.media.models import MediaInfo
 from openstage.observability.logs import get_logger
@@ -24,7 +26,7 @@ from openstage.publishing.errors import Resting, Superseded
 from openstage.publishing.production.feed import IDLE_SECONDS, GrowingUpload, Range, growing_upload
 from openstage.publishing.production.growth import Growth
 from openstage.publishing.production.pace import slow_notice
-from openstage.publishing.production.step import FirstDecision, Step, first_decision, nothing
+from openstage.publishing.production.step import FirstDecision, Step, first_decision, note_first, nothing
 from openstage.publishing.progress import together
 from openstage.works import lifecycle, products
 
@@ -140,8 +142,43 @@ class _First:
         elif self._feed is not None:
             await self._feed.until_whole()
             source = await self._step.source()
+        try:
+            await self._make_growth(decision, source)
+        except Unplayable as error:
+            if self._feed is not None and not self._feed.whole:
+                raise
+            await self._judged.wait()
+            if self._verdict is None:
+                raise
+            await self._make_growth(await self._encode_instead(self._verdict, error), await self._step.source())
+
+    async def _make_growth(self, decision: FirstDecision, source: Path | GrowingUpload) -> None:
         self._growth = await Growth.of(self._step, decision.info, decision.plan)
         await self._growth.make(source, on_segments=self._offer)
+
+    async def _encode_instead(self, info: MediaInfo, error: Unplayable) -> FirstDecision:
+        """Decide anew where what was to be copied can't be: a decoder bears more than a remuxer.
+
+        Raises:
+            Unplayable: nothing was copied, or the ladder counts on it already.
+
+        """
+        plan = self._step.tools.plan_first(info, self._step.settings, copy=False)
+
+        def change(whole: dict[str, Any]) -> None:
+            if "ladder" in whole or whole["first"] == dump_plan(plan):
+                raise error
+            del whole["first"]
+            note_first(whole, FirstDecision(info, plan, can_feed=False))
+
+        async def write(connection: Connection) -> None:
+            await self._take_back(connection)
+            await self._step.update_plan(connection, change)
+
+        await self._step.commit(write)
+        self._offered = False
+        _log.warning("a picture or sound that can't be copied is encoded", work=self._work, reason=error.message)
+        return FirstDecision(info, plan, can_feed=False)
 
     async def _decide(self) -> FirstDecision:
         info, can_feed = await self._head()

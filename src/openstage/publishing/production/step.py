@@ -1,6 +1,7 @@
 """What every step of production is given: its task, a folder, and the parts of the house that it may use."""
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -89,10 +90,8 @@ class Step:
         return self.house.settings
 
     def made(self, name: str = "made") -> Path:
-        """Return a fresh folder for a media tool to write to."""
-        folder = self.folder / name
-        folder.mkdir()
-        return folder
+        """Return a fresh folder for a media tool to write to; its name begins with `name`."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
 
     async def source(self) -> Path:
         """Return the original, for as long as the step lasts.

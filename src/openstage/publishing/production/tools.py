@@ -25,7 +25,7 @@ class MediaTools:
 
     probe: Callable[[Path, Settings], Awaitable[MediaInfo]] = probe
     probe_head: Callable[..., Awaitable[Head | NotYet]] = probe_head
-    plan_first: Callable[[MediaInfo, Settings], FirstPlan] = plan_first
+    plan_first: Callable[..., FirstPlan] = plan_first
     grow: Callable[..., AsyncGenerator[GrownInit | GrownSegment]] = grow
     sample: Callable[[Path, MediaInfo, Settings], Awaitable[Complexity]] = sample
     plan_ladder: Callable[[MediaInfo, FirstPlan, Settings, Complexity | None], LadderPlan] = plan_ladder
