@@ -10,7 +10,7 @@ from openstage.media.errors import ToolMissing
 from openstage.media.sandbox import Limits, run
 from openstage.settings import Settings
 
-REQUIRED_ENCODERS = ("libx264", "aac", "mjpeg")
+REQUIRED_ENCODERS = ("libx264", "aac", "libmp3lame", "mjpeg")
 MOST_THREADS = 8
 ASKING = Limits(seconds=30, cpu_seconds=20)
 
