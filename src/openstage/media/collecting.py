@@ -25,11 +25,14 @@ class TrackFiles:
 
     """
 
-    def __init__(self, track: Track, folder: Path, source: Source, plan: FirstPlan, done: Done | None) -> None:
+    def __init__(  # noqa: PLR0917 - of what, where, from what, as what, from where on, how
+        self, track: Track, folder: Path, source: Source, plan: FirstPlan, done: Done | None, fed: bool
+    ) -> None:
         self.folder = folder
         self.delay: int | None = None
         self._track: Track = track
         self._source = source
+        self._fed = fed
         self._rate = _frame_rate(source, plan) if track == "video" else None
         self._copied = bool(plan.video and plan.video.copy)
         encoded = track == "video" and not self._copied
@@ -137,7 +140,7 @@ class TrackFiles:
             return fragment.first + round(lasts * self._facts.timescale)
         end = fragment.last + fragment.lasts
         video = self._source.video
-        if self._track == "video" and video and video.variable_frame_rate:
+        if self._track == "video" and video and video.variable_frame_rate and not self._fed:  # a feed's end is a guess
             # The last picture stands until the source ends; how long, the encoder doesn't tell.
             until = round((video.start + video.duration) * self._facts.timescale) + self._delay - self._shift
             end = max(end, min(until, fragment.last + LONGEST_LAST_FRAME * self._facts.timescale))

@@ -13,7 +13,7 @@ from openstage.media.errors import Unplayable
 from openstage.media.helper import ask
 from openstage.media.models import MediaInfo
 from openstage.media.probe import Report, judge, unreadable
-from openstage.media.sandbox import GIB, MIB, NICE, Limits
+from openstage.media.sandbox import GIB, NICE, Limits
 from openstage.media.signatures import HEAD, not_a_medium
 from openstage.settings import Settings
 
@@ -45,7 +45,7 @@ class Head(Struct, frozen=True, kw_only=True):
 # Formats that can be read from a pipe, from the beginning and nowhere else.
 STREAMED = frozenset({"matroska", "mpegts", "flv", "mpeg", "mp3", "aac", "flac", "ogg", "wav"})
 LIMITS = Limits(seconds=20, cpu_seconds=15, memory=2 * GIB, file_size=0, nice=NICE)
-LEAST = MIB  # bytes of the beginning with which a look is worth its while
+LEAST = 256 * 1024  # bytes of the beginning with which a look is worth its while
 BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp"}
 MOST_BOXES = 4096
 BOX_HEADER = 16

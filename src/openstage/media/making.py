@@ -104,7 +104,9 @@ class Making:
         self._first: dict[Track, tuple[int, float]] = {}
         names: tuple[Track, ...] = ("video", "sound")
         self._tracks = [
-            TrackFiles(name, folder / name, source, plan, done.get(name)) for name in names if getattr(plan, name)
+            TrackFiles(name, folder / name, source, plan, done.get(name), feed is not None)
+            for name in names
+            if getattr(plan, name)
         ]
 
     async def run(self) -> None:

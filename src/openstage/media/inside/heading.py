@@ -1,17 +1,20 @@
 """The facts of a media file's header and first packets: a quick look, at what has arrived of it."""
 
 import contextlib
+import itertools
 from typing import Any
 
 import av
 
 from .opening import BROKEN, open_file, ready
 from .packets import Packets
-from .probing import Track, describe
+from .probing import SAMPLE, Track, describe
 from .received import ReceivedFile
 
-SECONDS, BYTES = 3.0, 4 * 1024**2  # read at the beginning: up to the first of these,
-KEYFRAMES, LONGEST, MOST_BYTES = 2, 11.0, 64 * 1024**2  # and to the second keyframe if there is no index, or so far
+SECONDS, BYTES = 1.5, 4 * 1024**2  # read at the beginning: up to the first of these,
+KEYFRAMES, LONGEST, MOST_BYTES = 2, 11.0, 64 * 1024**2  # and to the second keyframe, or so far;
+INDEXED_SECONDS = 0.2  # this much where an index tells the rest
+INDEXED_SHARE = 0.9  # of a file that an index of all of it covers at least
 PICTURES = 120  # packets of a picture out of which one must come
 REORDERED = 16  # pictures among which the order of the file isn't that of their times
 INDEXED = frozenset({"mov"})  # formats (the first of ffmpeg's names) whose index tells of keyframes
@@ -32,7 +35,9 @@ class Beginning:
         name = container.format.name
         self.indexed = name.split(",")[0] in INDEXED
         jumpy = name in {"mpegts", "mpeg"}
+        self.streams = streams
         self.tracks = {it.index: Track(jumpy, Packets(it) if it.type == "video" else None) for it in streams}
+        self.pictured = [it.index for it in streams if it.type == "video" and small_enough(it, order)]
         self.pictures: dict[int, Any] = {}
         self.bytes = 0
         self.enough = False
@@ -54,6 +59,10 @@ class Beginning:
 
     def far(self) -> bool:
         """Whether no more need be read."""
+        if self.bytes < BYTES and not all(track.packets for track in self.tracks.values()):
+            return False
+        if self.indexed and len(self.pictures) == len(self.pictured) and self.seconds > INDEXED_SECONDS:
+            return True
         if self.seconds < SECONDS and self.bytes < BYTES:
             return False
         unsure = any(
@@ -61,6 +70,15 @@ class Beginning:
             for track in self.tracks.values()
         )
         return self.indexed or not unsure or self.seconds > LONGEST or self.bytes > MOST_BYTES
+
+    def indexed_part(self, size: int) -> float:
+        """Seconds that the file may last by an index of its first fragments; 0 if there is none, or one of all."""
+        indices = [(stream, stream.index_entries) for stream in self.streams]
+        last = [(stream, index[len(index) - 1]) for stream, index in indices if len(index)]
+        end = max((entry.pos + entry.size for _, entry in last), default=0)
+        if not self.indexed or not 0 < end < INDEXED_SHARE * size:
+            return 0.0
+        return max(float(entry.timestamp * stream.time_base) for stream, entry in last) * size / end
 
     def take(self, packet: Any) -> None:
         """Take note of a packet, and decode it as long as its stream has shown no picture."""
@@ -75,6 +93,12 @@ class Beginning:
                     self.pictures.setdefault(stream.index, frame)
         if not packet.is_discard:
             track.add(packet)
+
+
+def small_enough(stream: Any, order: dict[str, Any]) -> bool:
+    """Whether a picture is decoded at all."""
+    context = stream.codec_context
+    return context is not None and context.width * context.height <= order["max_pixels"]
 
 
 def result(order: dict[str, Any]) -> dict[str, Any]:
@@ -105,14 +129,32 @@ def result(order: dict[str, Any]) -> dict[str, Any]:
     facts["enough"] = whole or begun.enough
     facts["streams"] = [describe(it, order, begun.tracks[it.index], 0, False, begun.pictures) for it in playable]
     expect_ends(facts, begun, whole)
+    if begun.indexed:
+        for stream, told in zip(playable, facts["streams"], strict=True):
+            look_up(stream, told)
     return facts
+
+
+def look_up(stream: Any, told: dict[str, Any]) -> None:
+    """What the index tells of the pace: times of pictures and their bits, the longest hole in the sound."""
+    index = stream.index_entries
+    entries = [index[number] for number in range(min(len(index), SAMPLE))]
+    times = [float(entry.timestamp * stream.time_base) for entry in entries]
+    steps = sorted(after - before for before, after in itertools.pairwise(times))
+    if len(steps) > REORDERED and stream.type == "video":
+        told["stamps"] = times
+        told["bits"] = 8 * sum(entry.size for entry in entries[:-1]) / max(times[-1] - times[0], 0.001)
+    elif len(steps) > REORDERED:
+        told["hole"] = max(told["hole"], steps[-1] - steps[len(steps) // 2])
 
 
 def expect_ends(facts: dict[str, Any], begun: Beginning, whole: bool) -> None:
     """Where each stream ends: as its own header has it, else as the file's has it, else at the rate so far."""
     rough = begun.seconds * facts["byte_size"] / begun.bytes if begun.bytes else 0.0
-    guessed = not whole and facts["container"] in {"mpegts", "mpeg"}  # they have no header: ffmpeg looks at the end
-    lasts = rough if guessed or not facts["header_duration"] else facts["header_duration"]
+    # Without a header ffmpeg looks at the end, and adds up those fragments that have come.
+    part = 0.0 if whole else begun.indexed_part(facts["byte_size"])
+    guessed = not whole and (part or facts["container"] in {"mpegts", "mpeg"})
+    lasts = part or rough if guessed or not facts["header_duration"] else facts["header_duration"]
     for stream in facts["streams"]:
         own = None if guessed else stream["header_duration"]
         first = stream["first"] if stream["first"] is not None else facts["start"]
