@@ -146,15 +146,20 @@ def test_it_waits_where_playback_comes_to_the_end_of_what_is_there_and_goes_on(
     watch(browser, theatre)
     play(browser)
     browser.driver.execute_script("document.querySelector('video').currentTime = 6")
-    browser.wait_js(f"document.querySelector('.player').classList.contains('is-busy') && {TIME} > 7")
-    at = browser.js(TIME)
-    assert at < 8.2
+    browser.wait_js("document.querySelector('.player').classList.contains('is-gathering')")
+    assert 7.5 < browser.js(TIME) < 8.2
     assert browser.js(f"{VIDEO}.ended") is False
+    assert "still being prepared" in browser.text(".player")
     browser.press("9")
     assert browser.js(TIME) < 8.2, "beyond what is there nobody can go"
+    browser.wait_js("document.querySelector('.player').classList.contains('is-gathering')")
     browser.driver.execute_script(WATCH)
-    theatre.grow(4, "96", "a")
+    theatre.grow(3, "96", "a")
+    browser.wait_js(f"{VIDEO}.buffered.end(0) > 11.5")
+    assert browser.js(TIME) < 8.2, "one segment more would only make it stutter"
+    theatre.grow(6, "96", "a")
     browser.wait_js(f"{TIME} > 9")
+    assert browser.js(f"{VIDEO}.playbackRate") == 1
     assert seen(browser)["jumps"] == [], "neither back nor to a live edge"
 
 

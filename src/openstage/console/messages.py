@@ -111,6 +111,7 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "player_fullscreen": ("Full screen", "全屏"),
     "player_fullscreen_exit": ("Leave full screen", "退出全屏"),
     "player_loading": ("Loading", "加载中"),
+    "player_more": ("The next part is still being prepared", "后面的部分正在准备中"),
     "player_retry": ("Try again", "重试"),
     "player_open": ("Watch on {name}", "在 {name} 上观看"),
     "player_no_script": ("Playing needs JavaScript.", "播放需要启用 JavaScript。"),

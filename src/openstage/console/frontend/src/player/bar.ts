@@ -23,7 +23,7 @@ function bindPosition(player: Player): void {
     seek.max = String(duration);
     if (!dragging) seek.value = String(position);
     seek.style.setProperty("--played", share(position, duration));
-    seek.style.setProperty("--loaded", share(loadedUntil(video), duration));
+    seek.style.setProperty("--loaded", share(video.currentTime + player.loadedAhead, duration));
     seek.style.setProperty("--there", share(player.available, duration));
     part(root, "position").textContent = clock(position);
     part(root, "length").textContent = clock(duration);
@@ -74,13 +74,6 @@ function bindPictureInPicture({ root, video }: Player): void {
     const change = document.pictureInPictureElement ? document.exitPictureInPicture() : video.requestPictureInPicture();
     change.catch(() => undefined); // not before the first picture is there
   });
-}
-
-function loadedUntil({ buffered, currentTime }: HTMLVideoElement): number {
-  for (let i = 0; i < buffered.length; i++) {
-    if (buffered.start(i) <= currentTime + 0.5 && currentTime <= buffered.end(i)) return buffered.end(i);
-  }
-  return 0;
 }
 
 function share(part: number, whole: number): string {

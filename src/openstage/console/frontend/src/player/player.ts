@@ -5,6 +5,7 @@ import { bindKeyboard } from "./keyboard";
 import { name, part, type Fault, type Texts } from "./elements";
 import { recall, remember } from "./memory";
 import { bindPanel } from "./panel";
+import { bindPatience } from "./patience";
 import { announce } from "./session";
 import { Source } from "./source";
 import { Storyboard } from "./storyboard";
@@ -46,6 +47,7 @@ export class Player {
     this.bindSurface();
     bindBar(this);
     bindKeyboard(this);
+    bindPatience(this);
     announce(this);
     root.addEventListener("pointerenter", () => Source.warm(), { once: true });
     root.addEventListener("focusin", () => Source.warm(), { once: true });
@@ -72,6 +74,15 @@ export class Player {
   get available(): number {
     const { seekable } = this.video;
     return this.source.growing && seekable.length ? seekable.end(seekable.length - 1) : this.duration;
+  }
+
+  /** Seconds from the position on that are loaded. */
+  get loadedAhead(): number {
+    const { buffered, currentTime } = this.video;
+    for (let i = 0; i < buffered.length; i++) {
+      if (buffered.start(i) <= currentTime + 0.5 && currentTime <= buffered.end(i)) return buffered.end(i) - currentTime;
+    }
+    return 0;
   }
 
   /** Play without having been asked to: aloud where the browser lets it, else muted; never behind people's backs. */
