@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import psutil
 import pytest
+import uvloop
 
+from openstage.media import making, watching
 from openstage.media.errors import Unplayable
 from openstage.media.first import plan_first
 from openstage.media.growing import Done, GrownSegment, Track, grow
@@ -17,6 +20,7 @@ from openstage.media.probe import probe
 from tests.media.growth import Grown, check, make
 from tests.media.support import SETTINGS, beeps, decode_picture, flashes
 from tests.support.fixtures import make_clip, run_ffmpeg
+from tests.support.waiting import wait_until
 
 B_FRAMES = ["-bf", "3", "-g", "30", "-preset", "veryfast"]
 SYNC: dict[str, Any] = {"pattern": "sync", "duration": 6.0}
@@ -262,3 +266,46 @@ async def test_players_read_it(tmp_path: Path) -> None:
     grown = await make(make_clip(duration=9.0, extra=B_FRAMES), tmp_path)
     for track in grown.segments:
         run_ffmpeg("-xerror", "-i", str(grown.playlist(track)), "-f", "null", "-")
+
+
+async def test_ffmpeg_waits_while_nobody_takes_what_it_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "MOST_HELD", 100_000)
+    source = make_clip(size="640x360", duration=30.0, container="mkv", extra=["-g", "25", "-b:v", "2M"])
+    info = await probe(source, SETTINGS)
+    work = tmp_path / "work"
+    work.mkdir()
+    before = set(psutil.Process().children(recursive=True))
+    taken = 0
+    async with contextlib.aclosing(grow(source, info, plan_first(info, SETTINGS), work, SETTINGS)) as pieces:
+        await anext(pieces)
+
+        async def still() -> bool:
+            tools = [it for it in set(psutil.Process().children(recursive=True)) - before if "ffmpeg" in it.name()]
+            return any(it.status() == psutil.STATUS_STOPPED for it in tools)
+
+        await wait_until(still, what="ffmpeg to be stopped")
+        assert len(list((work / "0" / "video").glob("*.m4s"))) < 20
+        async for piece in pieces:
+            taken += isinstance(piece, GrownSegment) and piece.track == "video"
+    assert taken == len(list((work / "0" / "video").glob("*.m4s"))) > 5
+
+
+async def test_it_works_without_inotify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "libc", SimpleNamespace(inotify_init1=lambda flags: -1))
+    check(await make(make_clip(duration=3.0, extra=B_FRAMES), tmp_path))
+
+
+async def test_it_works_under_uvloop(tmp_path: Path) -> None:
+    source = make_clip(container="ts", duration=6.0, extra=B_FRAMES)
+    info = await probe(source, SETTINGS)
+
+    async def fed() -> Grown:
+        feed = Arriving(source, tmp_path)
+        made, _ = await asyncio.gather(make(feed, tmp_path / "fed", info=info), feed.arrive(feed.size))
+        return made
+
+    def elsewhere() -> Grown:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(fed())
+
+    check(await asyncio.to_thread(elsewhere))

@@ -76,6 +76,7 @@ class Track:
 
     def __init__(self, jumpy: bool, looked_into: Packets | None = None) -> None:
         self.jumpy = jumpy
+        self.unit = 0.0  # seconds; fractions take long
         self.looked_into = looked_into
         self.shift = 0.0
         self.decoded: float | None = None
@@ -95,16 +96,18 @@ class Track:
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             return
+        if not self.unit:
+            self.unit = float(packet.time_base)
         if self.jumpy and packet.dts is not None:
-            self.follow(float(packet.dts * packet.time_base))
-        seconds = float(stamp * packet.time_base) + self.shift
+            self.follow(packet.dts * self.unit)
+        seconds = stamp * self.unit + self.shift
         if self.first is None or seconds < self.first:
             self.first = seconds
         if self.last is not None and seconds > self.last:
             self.longest = max(self.longest, seconds - self.last)
             self.shortest = min(self.shortest or self.longest, seconds - self.last)
         self.last = seconds
-        end = seconds + float((packet.duration or 0) * packet.time_base)
+        end = seconds + (packet.duration or 0) * self.unit
         self.unshifted_end = max(self.unshifted_end or end, end - self.shift)
         if self.end is None or end > self.end:
             self.end = end
