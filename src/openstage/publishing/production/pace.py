@@ -11,8 +11,8 @@ CELL: Final = 4.0
 def seconds_to_wait(ready: float, duration: float, speed: float) -> float:
     """Tell how long a player must wait so that it never waits again.
 
-    What is made after so many seconds lies on one line, what is wanted of it on another: where the first lies above the
-    second at both ends, it does everywhere.
+    Each segment must be whole when all before it has been played. Segments are short at the beginning (1, 1, 2, then 4
+    seconds); among those of full length the first and the last decide: what is made and what is played are both lines.
 
     Args:
         ready: seconds of the medium that can be played now.
@@ -28,12 +28,14 @@ def seconds_to_wait(ready: float, duration: float, speed: float) -> float:
     if ready <= 0 or speed <= 0:
         return float("inf")
     pace = speed / MARGIN
-    # The segment behind what is ready is wanted when that has been played. The first ones are short (1, 1, 2, 4 s).
-    next_one = min(CELL, ready, duration - ready)
-    enough = next_one / pace
-    # The last one is there (duration - ready) / pace from now, and wanted when all before it has been played.
-    enough = max(enough, duration - pace * max(duration - CELL, duration / 2, ready))
-    return max(0.0, (min(enough, duration) - ready) / pace)
+    wait, begins, length = 0.0, ready, 0.0
+    while begins < duration and length < CELL:
+        length = min(CELL, max(begins, 1.0))
+        ends = min(begins + length, duration)
+        wait = max(wait, (ends - ready) / pace - begins)
+        begins = ends
+    last = max(duration - CELL, duration / 2, ready)
+    return max(wait, (duration - ready) / pace - last)
 
 
 def slow_notice(wait: float) -> str:
