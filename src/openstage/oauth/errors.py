@@ -124,6 +124,7 @@ def _told(error: Exception, path: str) -> OAuth2Error:
 def _reply(error: OAuth2Error) -> Response:
     if error.error == "invalid_client":
         error.status_code = 401  # with the scheme that may be used (RFC 6749, 5.2)
-    status, body, headers = error()
-    kept = {name: value for name, value in headers if name == "WWW-Authenticate"}
+    status, body, _ = error()
+    # Authlib's own header has no realm, which Basic needs (RFC 7617, 2).
+    kept = {"WWW-Authenticate": f'Basic realm="openstage", error="{error.error}"'} if status == 401 else {}
     return Response(_encode(body), status, kept, media_type="application/json")

@@ -300,7 +300,7 @@ async def test_metadata_is_checked(
     assert (await client.call("/api/file/info", **sent))["code"] == code
 
 
-@pytest.mark.parametrize("path", ["/api/nothing", "/api/oauth2/authorize", "/api", "/api/file/", "/api/file/infos"])
+@pytest.mark.parametrize("path", ["/api/nothing", "/api/oauth2/nothing", "/api", "/api/file/", "/api/file/infos"])
 async def test_unbuilt_paths_answer_in_the_envelope(client: Client, path: str) -> None:
     for method in ("GET", "POST", "PUT", "DELETE"):
         reply = await client.http.request(method, path, follow_redirects=True)
