@@ -84,6 +84,10 @@ def read_duration(path: Path) -> float:
         raise Unplayable("Converting the file gave something that can't be played.") from error
 
 
+class NothingShown(Unplayable):
+    """A segment holds no frame."""
+
+
 def read_fragment(path: Path) -> Fragment:
     """Times of a media segment that holds one track; several fragments in it count as one.
 
@@ -104,7 +108,7 @@ def read_fragment(path: Path) -> Fragment:
     except (struct.error, LookupError, ValueError, StopIteration) as error:
         raise Unplayable("Converting the file gave something that can't be played.") from error
     if not shown:
-        raise Unplayable("Converting the file gave a segment without content.")
+        raise NothingShown("Converting the file gave a segment without content.")
     return Fragment(min(shown), max(shown), lasts, len(shown))
 
 

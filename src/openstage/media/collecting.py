@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from openstage.media.boxes import Fragment, TrackFacts, read_fragment, read_tracks, shift_fragment
+from openstage.media.boxes import Fragment, NothingShown, TrackFacts, read_fragment, read_tracks, shift_fragment
 from openstage.media.commands import Source
 from openstage.media.errors import Unplayable
 from openstage.media.first import FirstPlan
@@ -91,7 +91,13 @@ class TrackFiles:
         if number == self._next and self._ahead is not None:
             return self._ahead
         path = self._path(number)
-        return read_fragment(path) if path.exists() else None
+        try:
+            return read_fragment(path) if path.exists() else None
+        except NothingShown:
+            if self._resumed and number == 0:  # it broke off when all of the picture had been given out
+                path.unlink()
+                return None
+            raise
 
     def _listed(self) -> Listed:
         """Seconds from the beginning of a segment to that of the next, for the last files; not for the very last."""
