@@ -43,7 +43,7 @@ def long_clip() -> Path:
     return make_clip(size="640x360", duration=4.0, pattern="noise")
 
 
-async def settled(stage: Stage, file_id: str, state: str = "published", within: float = 60) -> None:
+async def settled(stage: Stage, file_id: str, state: str = "published", within: float = 120) -> None:
     """Wait until a work is in a state and nothing of its production is left to do."""
 
     async def done() -> bool:
