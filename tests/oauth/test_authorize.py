@@ -226,6 +226,21 @@ async def test_a_native_app_listens_on_any_port_of_its_own_machine(server: Oauth
     assert other.status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("redirect", "allowed"),
+    [("http://[::1]/done", "'self' http:"), ("com.example.app:/done", "'self' com.example.app:")],
+)
+async def test_the_consent_form_may_lead_back_to_the_app(
+    server: OauthServer, person: Person, redirect: str, allowed: str
+) -> None:
+    made = await server.identity.apps.create("A native app")
+    await server.identity.apps.configure(made.client_id, redirects=[redirect], public=True)
+    page = await person.get("/oauth/authorize", response_type="code", client_id=made.client_id, **proof())
+    assert policy(page)["form-action"] == allowed
+    heard = await person.authorize(client_id=made.client_id, **proof())
+    assert heard.address == redirect
+
+
 async def test_who_is_not_signed_in_is_led_nowhere_before_they_are(server: OauthServer, client: Client) -> None:
     async with server.person() as stranger:
         page = await stranger.get(

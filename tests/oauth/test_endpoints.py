@@ -271,7 +271,7 @@ async def test_a_device_hears_of_refusal_and_of_the_end(
 
 
 async def test_guessing_is_stopped_and_says_for_how_long(
-    http: httpx.AsyncClient, client: Client, person: Person
+    server: OauthServer, http: httpx.AsyncClient, client: Client
 ) -> None:
     form = {"grant_type": "client_credentials", "client_id": client.id, "client_secret": "wrong"}
     for _ in range(50):
@@ -283,6 +283,14 @@ async def test_guessing_is_stopped_and_says_for_how_long(
         "/oauth/token", data=form | {"client_secret": client.secret}, headers={"X-Forwarded-For": "203.0.113.7"}
     )
     assert elsewhere.status_code == 200  # nobody locks an app out by trying
+    other = await make_client(server)
+    beside = await http.post("/oauth/token", data=other.credentials | {"grant_type": "client_credentials"})
+    assert beside.status_code == 200  # nor its neighbours behind one address
+    nobody = {"grant_type": "client_credentials", "client_secret": "wrong"}
+    unknown = [
+        (await http.post("/oauth/token", data=nobody | {"client_id": f"n{number}"})).status_code for number in range(52)
+    ]
+    assert unknown == [401] * 50 + [429] * 2
     dialect = (await http.get("/api/iqiyi/authorize", params=client.credentials)).json()
     assert dialect["code"] == "A00007"
     assert "try again in" in dialect["msg"]

@@ -61,6 +61,13 @@ class Apps:
                 return app
         raise UnknownApp(f"There is no app with the client_id {client_id}; see `openstage app list`.")
 
+    async def exists(self, client_id: str) -> bool:
+        """Whether an app has this id and has not been deleted."""
+        row = await self._database.fetch_one(
+            "select 1 from app where client_id = %(client)s and state <> 'deleted'", {"client": storable(client_id)}
+        )
+        return row is not None
+
     async def developer_of(self, app: App) -> str:
         """Return the name of the developer who owns an app; empty: the operator."""
         row = await self._database.fetch_one("select name from account where id = %(id)s", {"id": app.developer_id})

@@ -1,8 +1,9 @@
 """Limits on guesses: at passwords, secrets, codes. They hold over all servers of a database.
 
 Wrong guesses fill a bucket that leaks; a full one refuses every guess, right ones too, until it has leaked. There is
-one for each address that guesses, and one for what is guessed at where people choose it themselves. Where the secret is
-long and random only addresses are counted: nobody finds it, and nobody shall lock an app out by trying.
+one for each address that guesses, and one for what is guessed at where people choose it themselves. Where the secret
+is long and random it is one for each address and app: nobody finds it, nobody shall lock an app out by trying, and a
+broken program shall not lock out others behind the same address.
 """
 
 import hashlib
@@ -37,7 +38,8 @@ LIMITS: Final[dict[tuple[Kind, Literal["address", "target"]], Limit]] = {
     ("user-code", "target"): Limit(10, 60),
     ("user-code", "address"): Limit(30, 20),
 }
-"""`target`: what is guessed at, or who is signed in while guessing. A kind without one is counted by address alone."""
+"""`target`: what is guessed at, or who is signed in while guessing. A kind without one is counted by address alone, or
+by address and app."""
 
 
 class Guesses:
@@ -46,20 +48,21 @@ class Guesses:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def charge(self, kind: Kind, *, address: str = "", target: str = "") -> None:
+    async def charge(self, kind: Kind, *, address: str = "", target: str = "", app: str = "") -> None:
         """Count a guess before it is looked at, so that many at once can't slip through; see `refund`.
 
         Args:
             kind: what is guessed at.
             address: of the client; empty: unknown, not counted.
             target: what is guessed at; empty: not counted.
+            app: the app whose secret, code or token is guessed at; addresses are counted for each by itself.
 
         Raises:
             TooManyGuesses: the guess must not be looked at; it says for how long.
 
         """
         charged: list[bytes] = []
-        for subject, limit in _subjects(kind, address, target):
+        for subject, limit in _subjects(kind, address, target, app):
             row = await self._database.fetch_one(
                 """
                 insert into guess as g (subject, level) values (%(subject)s, 1)
@@ -85,14 +88,14 @@ class Guesses:
             async with self._database.connection() as connection:
                 await connection.execute("delete from guess where subject = %s", (_subject(kind, "target", target),))
 
-    async def check(self, kind: Kind, *, address: str = "", target: str = "") -> None:
+    async def check(self, kind: Kind, *, address: str = "", app: str = "") -> None:
         """Make sure that a guess may be looked at, without counting it: for what is right nearly always.
 
         Raises:
             TooManyGuesses: it must not.
 
         """
-        if subjects := _subjects(kind, address, target):
+        if subjects := _subjects(kind, address, "", app):
             await self._refuse_full(subjects)
 
     async def forget(self) -> int:
@@ -129,12 +132,12 @@ class Guesses:
             raise TooManyGuesses(max(1, math.ceil(max(waits))))
 
 
-def _subjects(kind: Kind, address: str, target: str) -> list[tuple[bytes, Limit]]:
+def _subjects(kind: Kind, address: str, target: str, app: str = "") -> list[tuple[bytes, Limit]]:
     found = []
     if target and (limit := LIMITS.get((kind, "target"))):
         found.append((_subject(kind, "target", target), limit))
     if address and (limit := LIMITS.get((kind, "address"))):
-        found.append((_subject(kind, "address", network(address)), limit))
+        found.append((_subject(kind, "address", f"{network(address)} {app}"), limit))
     return found
 
 

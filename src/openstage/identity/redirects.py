@@ -64,11 +64,17 @@ def chosen(app: App, given: str) -> str:
 
 
 def target(address: str) -> str:
-    """Return where an address leads, as a person and a Content-Security-Policy name it: an origin, or a scheme."""
+    """Return where an address leads, as a person names it: an origin, or a scheme."""
     parts = urlsplit(address)
     if parts.scheme in {"http", "https"}:
         return f"{parts.scheme}://{parts.netloc}"
     return f"{parts.scheme}:"
+
+
+def policy_source(address: str) -> str:
+    """Return where an address leads as a Content-Security-Policy names it; that knows no IPv6 addresses."""
+    named = target(address)
+    return "http:" if "[" in named else named
 
 
 def _same_but_port(given: str, registered: Sequence[str]) -> bool:

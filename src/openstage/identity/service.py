@@ -78,12 +78,14 @@ class Identity:
             TooManyGuesses: it wasn't even looked at.
 
         """
-        await self.guesses.check("secret", address=address)
+        await self.guesses.check("secret", address=address, app=client_id)
         try:
             async with self._database.connection() as connection:
                 app = await self.apps.authenticate(connection, client_id, client_secret)
         except BadClient:
-            await self.guesses.charge("secret", address=address)
+            # Ids that nobody has count as one: else each would have a count of its own.
+            known = await self.apps.exists(client_id)
+            await self.guesses.charge("secret", address=address, app=client_id if known else "")
             raise
         if app.state == "deleted":
             raise BadClient("This app has been deleted.")
@@ -190,14 +192,14 @@ class Identity:
             TooManyGuesses: too many wrong ones came from this address.
 
         """
-        await self.guesses.check("code", address=address)
+        await self.guesses.check("code", address=address, app=client_id)
         try:
             async with self._database.transaction() as connection:
                 issued = await self._issuer.refresh(connection, client_id, refresh_token)
         except RefreshInvalid:
-            async with self._database.connection() as connection:
-                await self._require_app(connection, client_id)
-            await self.guesses.charge("code", address=address)
+            if not await self.apps.exists(client_id):
+                raise BadClient("The client_id is unknown.") from None
+            await self.guesses.charge("code", address=address, app=client_id)
             raise
         if issued is None:
             raise RefreshInvalid(
@@ -216,20 +218,20 @@ class Identity:
             TooManyGuesses: too many wrong ones came from this address.
 
         """
-        await self.guesses.check("code", address=address)
+        await self.guesses.check("code", address=address, app=app.client_id)
         try:
             return await self.codes.redeem(app, code, redirect=redirect, verifier=verifier, terms=terms)
         except CodeInvalid:
-            await self.guesses.charge("code", address=address)
+            await self.guesses.charge("code", address=address, app=app.client_id)
             raise
 
     async def poll(self, app: App, device_code: str, *, address: str = "", terms: Terms = STANDARD) -> Issued:
         """Exchange a device's code for tokens once a person has confirmed; see `Devices.poll` for what it raises."""
-        await self.guesses.check("code", address=address)
+        await self.guesses.check("code", address=address, app=app.client_id)
         try:
             return await self.devices.poll(app, device_code, terms=terms)
         except DeviceUnknown:
-            await self.guesses.charge("code", address=address)
+            await self.guesses.charge("code", address=address, app=app.client_id)
             raise
 
     async def revoke(self, access_token: str) -> None:
@@ -290,13 +292,3 @@ class Identity:
         ).fetchone()
         assert row is not None  # an upsert that returns gives a row
         return int(row[0])
-
-    @staticmethod
-    async def _require_app(connection: Connection, client_id: str) -> None:
-        row = await (
-            await connection.execute(
-                "select 1 from app where client_id = %s and state <> 'deleted'", (storable(client_id),)
-            )
-        ).fetchone()
-        if row is None:
-            raise BadClient("The client_id is unknown.")

@@ -86,7 +86,6 @@ class AuthorizePage:
         return _Asked(app, redirects.chosen(app, fields.get("redirect_uri", "")), fields)
 
     async def _ask(self, request: Request, visitor: Visitor, wanted: Wanted) -> Response:
-        target = redirects.target(wanted.redirect)
         return self._pages.page(
             request,
             visitor,
@@ -94,10 +93,10 @@ class AuthorizePage:
             app_name=wanted.app.name,
             developer=await self._identity.apps.developer_of(wanted.app),
             wanted=wanted.scopes,
-            target=target,
+            target=redirects.target(wanted.redirect),
             action=here(request),
             # Browsers apply it to the redirect that answers the form, too.
-            forms=("'self'", target),
+            forms=("'self'", redirects.policy_source(wanted.redirect)),
         )
 
     async def _decide(
