@@ -58,7 +58,7 @@ class Events:
             return JSONResponse(
                 {"code": "delivery.too_many_listeners"}, 503, headers={"Cache-Control": "no-store", "Retry-After": "30"}
             )
-        return _EventStream(self._standings, slug, self._beat)
+        return _EventStream(self._standings, slug, standing, self._beat)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -68,10 +68,11 @@ class Events:
 class _EventStream(Response):
     """The reply: an event for each change, comments in between."""
 
-    def __init__(self, standings: Standings, slug: str, beat: float) -> None:
+    def __init__(self, standings: Standings, slug: str, standing: Standing, beat: float) -> None:
         super().__init__()
         self._standings = standings
         self._slug = slug
+        self._standing = standing
         self._beat = beat
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +95,7 @@ class _EventStream(Response):
 
     async def _send(self, send: Send, seen: str | None) -> None:
         await send(_piece(f"retry: {RETRY}\n\n".encode()))
-        async with aclosing(self._standings.changes(self._slug, beat=self._beat)) as changes:
+        async with aclosing(self._standings.changes(self._slug, self._standing, beat=self._beat)) as changes:
             async for standing in changes:
                 if standing is None:
                     await send(_piece(b": still here\n\n"))

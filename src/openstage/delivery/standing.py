@@ -74,18 +74,17 @@ class Standing:
 
 
 class _Watched:
-    """One work that is watched: the last standing, and a bell for those who wait for the next."""
+    """One work that is watched: the last standing (None: it is gone), and a bell for those who wait for the next."""
 
     def __init__(self) -> None:
         self.listeners = 0
-        self.known = False
         self.standing: Standing | None = None
         self.changed = asyncio.Event()
 
     def tell(self, standing: Standing | None) -> None:
-        if self.known and standing == self.standing:
+        if standing == self.standing:
             return
-        self.known, self.standing = True, standing
+        self.standing = standing
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -133,37 +132,35 @@ class Standings:
             waveform=waveform,
         )
 
-    async def changes(self, slug: str, *, beat: float) -> AsyncGenerator[Standing | None, None]:
+    async def changes(self, slug: str, standing: Standing, *, beat: float) -> AsyncGenerator[Standing | None, None]:
         """Yield how a work stands now, and then whenever that changes; ends once it is settled.
 
         Args:
             slug: which.
+            standing: what `now` has just said.
             beat: seconds after which None is yielded where nothing has changed.
 
         """
         watched = self._watched.setdefault(slug, _Watched())
         watched.listeners += 1
+        watched.tell(standing)
         if self._watch is None:
             self._watch = asyncio.create_task(self._look())
         try:
             seen: Standing | None = None
-            while not self._ended:
+            while not self._ended and watched.standing is not None:
                 changed = watched.changed
-                if watched.known and watched.standing != seen:
+                if watched.standing != seen:
                     seen = watched.standing
-                    if seen is None:
-                        return
                     yield seen
                     if seen.settled:
                         return
-                elif watched.known and watched.standing is None:
-                    return
-                else:
-                    try:
-                        async with asyncio.timeout(beat):
-                            await changed.wait()
-                    except TimeoutError:
-                        yield None
+                    continue
+                try:
+                    async with asyncio.timeout(beat):
+                        await changed.wait()
+                except TimeoutError:
+                    yield None
         finally:
             watched.listeners -= 1
             if not watched.listeners:
