@@ -77,7 +77,7 @@ class _Exchange:
     def close(self) -> None:
         seconds = time.perf_counter() - self._began
         path: str = self._scope["path"]
-        surface = SURFACES.get(path.split("/", 2)[1] if "/" in path else "", "other")
+        surface = _surface(path)
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
         _answered(surface, method, self._status).inc()
         _seconds(surface).observe(seconds)
@@ -109,6 +109,12 @@ def _answered(surface: str, method: str, status: int) -> Counter:
 @functools.cache
 def _seconds(surface: str) -> Histogram:
     return metrics.request_seconds.labels(surface)
+
+
+def _surface(path: str) -> str:
+    if path.startswith("/w/") and path.endswith("/events"):
+        return "events"  # they last for minutes: not to be mixed with pages
+    return SURFACES.get(path.split("/", 2)[1] if "/" in path else "", "other")
 
 
 def _request_id(scope: Scope) -> str:
