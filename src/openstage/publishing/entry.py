@@ -79,6 +79,8 @@ async def enter(connection: Connection, run: str, new: Sequence[NewTask], *, ear
         early: the upload is still coming in: only its own machine can do it.
 
     """
+    if not new:
+        return
     rerun, app_id = await _run(connection, run)
     by_lane: dict[turns.Lane, list[NewTask]] = {}
     for task in new:
