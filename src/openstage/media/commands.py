@@ -280,8 +280,11 @@ def sound_graph(source: Source, uses: Sequence[str]) -> str:
     """Filter chain from the source's sound track to the named ends: begins at 0, has no gaps, lasts as the picture."""
     audio = source.audio
     assert audio is not None
+    # Only a late start is filled up: where the source's channels change, ffmpeg begins afresh with these filters, and
+    # would fill up from 0 once more.
+    late = ":first_pts=0" if audio.start > 0 else ""
     filters = [
-        f"aresample={sound_sample_rate(audio)}:async=1:min_hard_comp={SOUND_OFF}:first_pts=0",
+        f"aresample={sound_sample_rate(audio)}:async=1:min_hard_comp={SOUND_OFF}{late}",
         f"aformat=sample_fmts=fltp:channel_layouts={'stereo' if audio.channels > 1 else 'mono'}",
     ]
     if audio.channels > 2:
