@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from openstage.media.first import plan_first
 from openstage.media.growing import Done, GrownSegment, Track, grow
 from openstage.media.probe import probe
 from tests.media.growth import Grown, check, make
-from tests.media.support import SETTINGS, beeps, decode_picture, flashes
+from tests.media.support import SETTINGS, assert_decodes, beeps, decode_picture, flashes
 from tests.support.fixtures import make_clip, run_ffmpeg
 from tests.support.waiting import wait_until
 
@@ -309,3 +310,65 @@ async def test_it_works_under_uvloop(tmp_path: Path) -> None:
             return runner.run(fed())
 
     check(await asyncio.to_thread(elsewhere))
+
+
+def trimmed(folder: Path) -> Path:
+    """A film that was cut without encoding: it begins with pictures that an edit list hides."""
+    path = folder / "trimmed.mp4"
+    source = make_clip(**SYNC, extra=["-g", "50"])
+    run_ffmpeg("-ss", "0.7", "-i", str(source), "-c", "copy", str(path))
+    return path
+
+
+def joined(folder: Path) -> Path:
+    """Two recordings of different size in one file."""
+    path = folder / "joined.ts"
+    parts = [make_clip("ts", size=size, duration=3.0) for size in ("320x180", "240x180")]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def headless(folder: Path) -> Path:
+    """A recording whose beginning is missing."""
+    path = folder / "headless.ts"
+    content = make_clip("ts", duration=6.0, extra=B_FRAMES).read_bytes()
+    path.write_bytes(content[len(content) // 4 // 188 * 188 :])
+    return path
+
+
+ODD: dict[str, Callable[[Path], Path]] = {
+    "edits": trimmed,
+    "parameters": joined,
+    "begins-within": headless,
+    "open-gop": lambda _: make_clip(
+        "ts", duration=4.0, extra=["-preset", "veryfast", "-x264-params", "open-gop=1:keyint=25:bframes=3:b-adapt=0"]
+    ),
+    "fields": lambda _: make_clip("ts", duration=3.0, extra=["-flags", "+ildct+ilme", "-x264-params", "tff=1"]),
+}
+
+
+@pytest.mark.parametrize("quirk", ODD)
+async def test_what_only_looks_as_if_it_could_be_repacked(quirk: str, tmp_path: Path) -> None:
+    source = ODD[quirk](tmp_path)
+    grown = await make(source, tmp_path)
+    assert grown.plan.video is not None
+    assert not grown.plan.video.copy
+    assert quirk in grown.info.video[0].quirks
+    check(grown)
+    assert grown.end("video") == pytest.approx(grown.info.duration, abs=0.3)
+
+
+async def test_sound_whose_channels_change_goes_on(tmp_path: Path) -> None:
+    source = tmp_path / "changing.ts"
+    parts = []
+    for number, channels in enumerate((2, 6)):
+        part = tmp_path / f"{number}.ts"
+        tone = "sine=440:sample_rate=48000:duration=3,volume='lt(mod(t,1),0.1)':eval=frame"
+        shift = ["-output_ts_offset", str(3 * number)]
+        run_ffmpeg("-f", "lavfi", "-i", tone, "-ac", str(channels), "-c:a", "ac3", *shift, str(part))
+        parts.append(part.read_bytes())
+    source.write_bytes(b"".join(parts))
+    grown = await make(source, tmp_path)
+    assert_decodes(grown.whole("sound"))
+    assert grown.end("sound") == pytest.approx(6, abs=0.1)
+    assert beeps(grown.whole("sound")) == pytest.approx(range(6), abs=0.05)

@@ -4,6 +4,7 @@ One process reads the source and writes both tracks, each as an HLS output whose
 and how long it lasts.
 """
 
+import os
 from pathlib import Path
 
 from openstage.media import commands
@@ -12,7 +13,7 @@ from openstage.media.first import FirstPlan, FirstSound, FirstVideo
 from openstage.media.ladder import KEYFRAME_SECONDS, Rung
 from openstage.media.models import AudioStream, VideoStream
 from openstage.media.progress import MICROSECONDS
-from openstage.media.tools import find_ffmpeg, thread_count
+from openstage.media.tools import MOST_THREADS, find_ffmpeg
 from openstage.settings import Settings
 
 # Fragments carry the medium's own clock. The edit list takes back the delay of reordered frames and nothing else;
@@ -37,19 +38,20 @@ def arguments(
     Args:
         source: what is read; its path isn't used if it is `piped`.
         plan: what is made.
-        settings: which ffmpeg, its threads.
+        settings: which ffmpeg.
         piped: the source comes through stdin.
         window: from where an encoded picture goes on; None: from the beginning.
 
     """
-    threads = thread_count(settings)
+    threads = processors()
     encoded = plan.video if plan.video and not plan.video.copy else None
-    graph: list[str] = []
+    # Each chain is a graph of its own: where the picture's size changes, its graph begins afresh, not the sound's.
+    graphs: list[list[str]] = []
     outputs: list[str] = []
     if encoded and encoded.rung:
-        graph += commands.picture_graph(source, (encoded.rung,), {encoded.quality: ["v"]}, window)
+        graphs.append(commands.picture_graph(source, (encoded.rung,), {encoded.quality: ["v"]}, window))
     if plan.sound and not plan.sound.copy:
-        graph.append(commands.sound_graph(source, ["s"]))
+        graphs.append([commands.sound_graph(source, ["s"])])
     if plan.video and source.video:
         outputs += picture_output(plan.video, source.video, threads, window.start if window else None)
     if plan.sound and source.audio:
@@ -57,9 +59,14 @@ def arguments(
     return [
         *base_arguments(find_ffmpeg(settings), threads),
         *input_arguments(source, threads, piped, window),
-        *(["-filter_complex", ";".join(graph)] if graph else []),
+        *(argument for graph in graphs for argument in ("-filter_complex", ";".join(graph))),
         *outputs,
     ]
+
+
+def processors() -> int:
+    """Threads of decoder and encoder, 0 for one per core: somebody waits, so that all are used, if not too many."""
+    return MOST_THREADS if len(os.sched_getaffinity(0)) > MOST_THREADS else 0
 
 
 def only_beginning(arguments: list[str]) -> list[str]:
@@ -135,9 +142,10 @@ def sound_output(plan: FirstSound, audio: AudioStream) -> list[str]:
         encoder = commands.sound_encoder(plan.bit_rate, plan.channels)
         return ["-map", "[s]", *encoder, "-bsf:a", drop, *hls("sound", KEYFRAME_SECONDS)]
     # Containers with coarse clocks say when a packet begins to the millisecond only: after each packet of AAC the next
-    # one follows at once, unless there really is a gap.
+    # one follows at once, unless there really is a gap. Nor do packets overlap, whatever a damaged clock says.
     ticks, slack = AAC_SAMPLES, round(SOUND_SLACK * plan.sample_rate)
-    steady = rf"if(lt(abs(PTS-PREV_OUTPTS-{ticks})\,{slack})\,PREV_OUTPTS+{ticks}\,PTS)"
+    off = f"(PTS-PREV_OUTPTS-{ticks})"
+    steady = rf"if(lt(abs({off})\,{slack})+lt({off}\,-{ticks // 2})\,PREV_OUTPTS+{ticks}\,PTS)"
     clock = rf"setts=time_base=1/{plan.sample_rate}:prescale=1:duration={ticks}:ts=if(N\,{steady}\,PTS)"
     filters = f"aac_adtstoasc,{drop},{clock}"  # the first one takes away the headers that packets of MPEG-TS have
     return ["-map", f"0:{audio.index}", "-c", "copy", "-bsf:a", filters, *hls("sound", KEYFRAME_SECONDS)]

@@ -258,7 +258,7 @@ def describe(  # noqa: PLR0917 - of what, asked what, times, how much of it
             "channels": context.channels or 0,
             "sample_rate": context.sample_rate or 0,
             "bit_rate": int(context.bit_rate or 0),
-            "hole": track.longest - track.shortest,
+            "hole": max(track.longest - track.shortest, abs(track.shift)),  # where the clock jumps, sound doesn't fit
         }
     return facts
 
