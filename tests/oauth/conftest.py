@@ -49,7 +49,7 @@ class Client:
         return {"client_id": self.id, "client_secret": self.secret}
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quick_passwords() -> Iterator[None]:
     """Hashing as slow as it should be is for the tests of passwords."""
     with pytest.MonkeyPatch.context() as patch:
