@@ -14,7 +14,7 @@ from openstage.errors import Unavailable
 from openstage.media import jail
 from openstage.media.errors import ScratchFull, TookTooLong, ToolKilled, ToolMissing, Unplayable
 from openstage.media.helper import python_libraries
-from openstage.media.sandbox import Finished, Limits, confinement, run
+from openstage.media.sandbox import Finished, Limits, confinement, run, warm_up
 from tests.media.support import convert
 from tests.support.fixtures import make_clip
 from tests.support.waiting import wait_for, wait_until
@@ -37,7 +37,8 @@ BEFORE: set[psutil.Process] = set()
 
 @pytest.fixture(autouse=True)
 def others() -> None:
-    """Leave out what runs already: servers that other tests of this session share."""
+    """Leave out what runs already: the launcher, and servers that other tests of this session share."""
+    warm_up()
     BEFORE.clear()
     BEFORE.update(psutil.Process().children(recursive=True))
 

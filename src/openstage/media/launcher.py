@@ -29,7 +29,6 @@ from typing import Any
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
 FDS = 4
 MOST = 256 * 1024  # bytes of a message
-IDLE_SECONDS = 600
 STATUS = struct.Struct("i")
 
 
@@ -99,12 +98,9 @@ class Launcher:
         self.poll.register(self.ended, select.POLLIN)
 
     def run(self) -> None:
-        """Work until the caller has gone, or nobody has wanted anything for long."""
+        """Work until the caller has gone."""
         while True:
-            ready = self.poll.poll(None if self.children else IDLE_SECONDS * 1000)
-            if not ready and not self.children:
-                return
-            for descriptor, _ in ready:
+            for descriptor, _ in self.poll.poll():
                 if descriptor == self.control.fileno():
                     if not self.take():
                         return

@@ -153,7 +153,7 @@ class Launching:
                 self._connect()
                 try:
                     self._pass_on(content, fds)
-                except OSError:  # it has ended: nobody wanted anything for long, or somebody has ended it
+                except OSError:  # somebody has ended it
                     self._forget()
                     self._connect()
                     self._pass_on(content, fds)

@@ -89,6 +89,15 @@ def confinement() -> Confinement:
     return found
 
 
+def warm_up() -> None:
+    """Start what starts tools, so that the first one of them is fast; a line in the log if that can't be done."""
+    confinement()
+    try:
+        launching.warm_up()
+    except ToolMissing as error:
+        log.warning("%s", error.message)
+
+
 async def run(
     argv: Sequence[str],
     *,

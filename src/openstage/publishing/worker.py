@@ -14,6 +14,7 @@ from openstage.database.engine import Database
 from openstage.database.migrate import check
 from openstage.identity.apps import keys_of
 from openstage.identity.service import Identity
+from openstage.media.sandbox import warm_up
 from openstage.observability.logs import get_logger
 from openstage.publishing.errors import Later
 from openstage.publishing.jobs import (
@@ -64,6 +65,7 @@ async def _work(settings: Settings, database: Database, address: str, stopping: 
     uploads = Uploads(database, settings, identity)
     scratch = Scratch(settings.scratch_folder)
     try:
+        warm_up()
         tasks = Tasks(database, settings)
         production = Production(settings, database, store, scratch, tasks, staging_path=uploads.staging_path)
         upkeep = Upkeep(settings, database, store, uploads, identity)
