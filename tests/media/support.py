@@ -1,18 +1,29 @@
 """Looking at renditions as a player would, with a decoder of its own."""
 
+import contextlib
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import av
+import msgspec
 
-from openstage.media.models import MediaInfo, Rendition
+from openstage.media.chunks import Chunk, LadderPlan, make_chunk, plan_ladder
+from openstage.media.describe import peak_bandwidth
+from openstage.media.first import FirstPlan, plan_first
+from openstage.media.growing import GrownInit, grow
+from openstage.media.join import join_mp4, join_renditions
+from openstage.media.models import MediaInfo, Rendition, Segment
 from openstage.media.probe import probe
-from openstage.media.renditions import make_renditions
+from openstage.media.sound import make_sound
 from openstage.settings import Settings
 from tests.support.fixtures import ffmpeg
 
-SETTINGS = Settings(min_free=0)
+SETTINGS = Settings(min_free=0, encoder="software")
+CHUNKS = SETTINGS.model_copy(update={"chunk_seconds": 4.0})
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,8 @@ class Made:
     info: MediaInfo
     renditions: tuple[Rendition, ...]
     percents: tuple[float, ...]
+    plan: LadderPlan
+    chunks: tuple[Chunk, ...]
 
     def of(self, kind: str, quality: str | None = None) -> list[Rendition]:
         return [it for it in self.renditions if it.kind == kind and quality in {None, it.quality}]
@@ -32,11 +45,85 @@ class Made:
 
 
 async def convert(source: Path, folder: Path, settings: Settings = SETTINGS) -> Made:
-    """Probe and convert as the pipeline does."""
+    """Probe and convert as the pipeline does: the ladder in chunks, the sound by itself, then all of it joined."""
     info = await probe(source, settings)
-    percents: list[float] = []
-    renditions = await make_renditions(source, info, folder, settings, on_progress=percents.append)
-    return Made(source, info, renditions, tuple(percents))
+    pictures = await make_ladder(source, info, folder, settings)
+    made = [*pictures.renditions]
+    sound = await make_sound(source, info, subfolder(folder, "sound"), settings) if info.audio else None
+    if sound:
+        made += [await hls_sound(source, info, subfolder(folder, "hls-sound"), settings), *sound.renditions]
+    for mp4 in pictures.plan.mp4s:
+        parts = [Path(part.path) for chunk in pictures.chunks for part in chunk.parts if part.quality == mp4.quality]
+        track = Path(sound.tracks[mp4.quality]) if sound else None
+        path = subfolder(folder, f"joined-{mp4.quality}") / "film.mp4"
+        made.append(await join_mp4(mp4.quality, parts, track, path, settings))
+    return replace(pictures, renditions=tuple(made))
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    """A new folder."""
+    made = folder / name
+    made.mkdir()
+    return made
+
+
+async def make_ladder(
+    source: Path, info: MediaInfo, folder: Path, settings: Settings = SETTINGS, plan: LadderPlan | None = None
+) -> Made:
+    """All chunks of a picture, in any order but the one in which they are shown, and the rungs that they make up."""
+    # Plans and chunks go through the database on their way.
+    plan = plain(plan or plan_ladder(info, FirstPlan(), settings, None), LadderPlan)
+    chunks, percents = [], [0.0]
+    for count, number in enumerate(reversed(range(len(plan.chunks)))):
+        told: list[float] = []
+        where = subfolder(folder, f"chunk-{number}")
+        chunk = await make_chunk(source, info, plan, number, where, settings, on_progress=told.append)
+        chunks.append(plain(chunk, Chunk))
+        percents += [(100 * count + percent) / len(plan.chunks) for percent in told]
+    renditions = join_renditions(plan, chunks) if plan.chunks else ()
+    chunks.sort(key=lambda chunk: chunk.number)
+    return Made(source, info, renditions, tuple(percents) if plan.chunks else (0.0, 100.0), plan, tuple(chunks))
+
+
+def plain(value: T, kind: type[T]) -> T:
+    """A plan or a chunk as it comes back from JSON."""
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)
+
+
+async def hls_sound(source: Path, info: MediaInfo, folder: Path, settings: Settings) -> Rendition:
+    """The sound rendition, which comes with the first one."""
+    plan = FirstPlan(sound=plan_first(info, settings).sound)
+    init: GrownInit | None = None
+    segments = []
+    async with contextlib.aclosing(grow(source, info, plan, folder, settings)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, GrownInit):
+                init = piece
+                continue
+            segments.append(
+                Segment(
+                    number=piece.number,
+                    path=piece.path,
+                    start_us=piece.start_us,
+                    duration_us=piece.duration_us,
+                    byte_size=piece.byte_size,
+                )
+            )
+    assert init is not None
+    seconds = sum(segment.duration_us for segment in segments) / 1e6
+    size = sum(segment.byte_size for segment in segments)
+    return Rendition(
+        kind="hls_audio",
+        quality="a",
+        path=init.path,
+        init_size=init.init_size,
+        segments=tuple(segments),
+        codecs=init.codecs,
+        bandwidth=max(peak_bandwidth(segments), round(size * 8 / seconds)),
+        average_bandwidth=round(size * 8 / seconds),
+        duration_ms=round((segments[0].start_us / 1e6 + seconds) * 1000),
+        byte_size=size + init.init_size,
+    )
 
 
 def whole(rendition: Rendition) -> Path:

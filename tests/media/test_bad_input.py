@@ -18,12 +18,11 @@ from openstage.media.helper import FORMATS
 from openstage.media.models import MediaInfo
 from openstage.media.pictures import make_pictures
 from openstage.media.probe import probe
-from openstage.media.renditions import make_renditions
 from openstage.media.sandbox import Limits, run
 from openstage.media.signatures import HEAD, not_a_medium
 from openstage.media.tools import find_ffmpeg
 from openstage.settings import Settings
-from tests.media.support import SETTINGS
+from tests.media.support import SETTINGS, convert, make_ladder
 from tests.support.fixtures import ffmpeg, make_clip
 
 
@@ -116,8 +115,8 @@ async def test_a_broken_tail_is_no_reason_to_refuse(tmp_path: Path) -> None:
     assert 8000 < info.duration_ms <= 9000
     folder = tmp_path / "made"
     folder.mkdir()
-    made = await make_renditions(path, info, folder, SETTINGS)
-    assert all(it.duration_ms > 8000 for it in made)
+    made = await convert(path, folder)
+    assert all(it.duration_ms > 8000 for it in made.renditions)
 
 
 async def test_limits_are_named(tmp_path: Path) -> None:
@@ -188,9 +187,8 @@ async def published_or_refused(path: Path, folder: Path) -> None:
     """Bring a file through all steps; anything but an end or a reason fails."""
     folder.mkdir()
     try:
-        info = await probe(path, SETTINGS)
-        await make_renditions(path, info, folder, SETTINGS)
-        await make_pictures(path, info, folder, SETTINGS)
+        made = await convert(path, folder)
+        await make_pictures(path, made.info, folder, SETTINGS)
     except Unplayable as error:
         message = error.message
     else:
@@ -346,5 +344,5 @@ async def test_a_medium_that_crashes_the_encoder_is_refused(tmp_path: Path) -> N
     folder = tmp_path / "made"
     folder.mkdir()
     with pytest.raises(Unplayable, match="SIGSEGV"):
-        await make_renditions(make_clip(), info, folder, Settings(ffmpeg=str(crasher), min_free=0))
+        await make_ladder(make_clip(), info, folder, Settings(ffmpeg=str(crasher), min_free=0))
     assert os.access(crasher, os.X_OK)

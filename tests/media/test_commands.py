@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from openstage.media import commands
-from openstage.media.commands import MP4_LIMIT, Source
+from openstage.media.chunks import Work, chunk_arguments, plan_ladder
+from openstage.media.commands import MP4_LIMIT, Source, Window
+from openstage.media.encoders import Software
+from openstage.media.first import FirstPlan
 from openstage.media.ladder import ladder
 from openstage.media.models import AudioStream, MediaInfo
-from openstage.media.renditions import encode_arguments, make_plan
 from openstage.settings import Settings
 from tests.media.test_ladder import video
 
 Facts = Mapping[str, object]
+WHOLE = Window(0.0, None, None)
 FILM = Path("/data/staging/it's, a [film]:%05d.mp4")
 
 
@@ -31,14 +34,16 @@ def info(picture: Facts | None, sound: Facts | None, seconds: float = 10.0) -> M
     )
 
 
-def arguments(medium: MediaInfo) -> list[str]:
-    """The whole command for a medium."""
-    return encode_arguments(make_plan(FILM, medium), Settings())
+def arguments(medium: MediaInfo, window: Window = WHOLE, threads: int = 0) -> list[str]:
+    """The whole command for a chunk of a medium."""
+    settings = Settings(encoder_threads=threads)
+    plan = plan_ladder(medium, FirstPlan(), settings, None)
+    return chunk_arguments(Work(Source.of(FILM, medium), plan, 0, window, Software()), settings)
 
 
-def graph(medium: MediaInfo) -> str:
+def graph(medium: MediaInfo, window: Window = WHOLE) -> str:
     """Its filter graph."""
-    made = arguments(medium)
+    made = arguments(medium, window)
     return made[made.index("-filter_complex") + 1]
 
 
@@ -60,12 +65,9 @@ def test_one_decode_feeds_all_rungs_and_files() -> None:
     made = arguments(info({}, {}))
     assert made.count("-filter_complex") == 1
     mapped = [made[place + 1] for place, it in enumerate(made) if it == "-map"]
-    assert mapped == [
-        *("[hls96]", "[hls1]", "[hls2]", "[hls3]", "[hls4]", "[hls5]", "[hlsa]"),
-        *("[mp41]", "[snd1]", "[mp42]", "[snd2]"),
-    ]
+    rungs = ["[hls96]", "[hls1]", "[hls2]", "[hls3]", "[hls4]", "[hls5]"]
+    assert mapped == [*rungs, "[mp41]", "[mp42]"]
     assert graph(info({}, {})).count("[0:0]") == 1
-    assert graph(info({}, {})).count("[0:1]") == 1
 
 
 def test_rungs_are_scaled_by_halves() -> None:
@@ -81,8 +83,7 @@ def test_rungs_are_scaled_by_halves() -> None:
 
 def test_every_output_drops_metadata_and_chapters() -> None:
     made = arguments(info({}, {}))
-    outputs = made.count("hls") + made.count("mp4")
-    assert made.count("-map_metadata") == made.count("-map_chapters") == outputs == 9
+    assert made.count("-map_metadata") == made.count("-map_chapters") == made.count("mp4") == 8
 
 
 def test_keyframes_are_forced_at_the_same_moments() -> None:
@@ -98,7 +99,7 @@ def test_keyframes_are_forced_at_the_same_moments() -> None:
 def test_only_high_rungs_keep_sixty_frames() -> None:
     made = graph(info({"rate": 60.0}, None))
     assert made.startswith("[0:0]fps=fps=60:start_time=0,scale=1920:1080")
-    assert "[to3]fps=fps=30:start_time=0:round=up,scale=854:480" in made
+    assert "[to3]fps=fps=30:round=up,scale=854:480" in made
     assert "[to4]scale=1280:720" in made
     assert "[to1]scale=426:240" in made  # its source has 30 already
 
@@ -124,17 +125,49 @@ def test_colours_and_fields(facts: dict[str, object], expected: str) -> None:
     assert expected in ",".join(commands.first_scale(picture, 640, 360))
 
 
+def test_a_chunk_ends_between_two_frames() -> None:
+    """Where frames come at their own times, just before the moment; on a grid, a quarter of a frame before."""
+    window = Window(8.0, 16.0, 6.0)
+    film = info({"rate": 25.0, "duration": 40.0}, None, 40.0)
+    assert "[0:0]split=2[before][behind]" in graph(film, window)
+    assert "[before]trim=start=7.995290:end=15.995290,scale=1920:1080" in graph(film, window)
+    assert "[behind]trim=start=15.995290,scale=16:16[after]" in graph(film, window)
+    fast = graph(info({"rate": 60.0, "duration": 40.0}, None, 40.0), window)
+    assert fast.startswith("[0:0]fps=fps=60,trim=start=7.995833:end=15.995833,scale=1920:1080")
+    assert "[to3]fps=fps=30:round=up,trim=start=7.991667:end=15.991667,scale=854:480" in fast
+    interlaced = graph(info({"rate": 25.0, "duration": 40.0, "interlaced": True}, None, 40.0), window)
+    assert "trim=start=7.195290:end=16.795290,bwdif=mode=send_frame:deint=interlaced,trim=start=7.995290:" in interlaced
+
+
+def test_a_chunk_keeps_the_clock_of_the_medium() -> None:
+    made = arguments(info({"duration": 40.0}, None, 40.0), Window(8.0, 16.0, 6.0))
+    options = ["-ss", "6.000000", "-noaccurate_seek", "-copyts", "-start_at_zero", "-i"]
+    assert made[made.index("-ss") : made.index("-i") + 1] == options
+    assert "-ss" not in arguments(info({"duration": 40.0}, None, 40.0), Window(8.0, 16.0, None))
+
+
+def test_pauses_do_not_cost_the_frames_before_them() -> None:
+    """The cap of the bit rate gives way: what stands for seconds must be what was there."""
+    assert "-crf_max" in arguments(info({"variable_frame_rate": True}, None))
+    assert "-crf_max" not in arguments(info({}, None))
+
+
 def test_the_shorter_stream_is_filled_up() -> None:
-    longer_sound = graph(info({"duration": 5.0}, {"duration": 8.0}))
-    assert "tpad=stop_mode=clone:stop_duration=3.000" in longer_sound
-    assert "apad" not in longer_sound
-    longer_picture = graph(info({"duration": 8.0}, {"duration": 5.0}))
-    assert "apad=whole_dur=8.000" in longer_picture
-    assert "tpad" not in longer_picture
+    longer_sound = info({"duration": 5.0}, {"duration": 8.0})
+    assert "tpad=stop_mode=clone:stop_duration=3.000" in graph(longer_sound)
+    assert "apad" not in sound(longer_sound)
+    longer_picture = info({"duration": 8.0}, {"duration": 5.0})
+    assert "apad=whole_dur=8.000" in sound(longer_picture)
+    assert "tpad" not in graph(longer_picture)
+
+
+def sound(medium: MediaInfo) -> str:
+    """The filter chain of a medium's sound."""
+    return commands.sound_graph(Source.of(FILM, medium), ["s"])
 
 
 def test_sound_is_stereo_or_mono_at_a_usual_rate() -> None:
-    for sound, expected in (
+    for facts, expected in (
         ({"sample_rate": 44100}, "aresample=44100"),
         ({"sample_rate": 22050}, "aresample=44100"),
         ({"sample_rate": 48000}, "aresample=48000"),
@@ -142,18 +175,13 @@ def test_sound_is_stereo_or_mono_at_a_usual_rate() -> None:
         ({"channels": 6}, "channel_layouts=stereo"),
         ({"channels": 1}, "channel_layouts=mono"),
     ):
-        assert expected in graph(info(None, sound))
-
-
-def test_sound_alone_needs_no_picture() -> None:
-    made = arguments(info(None, {}))
-    assert "libx264" not in made
-    assert [made[place + 1] for place, it in enumerate(made) if it == "-b:a"] == ["128000", "96000", "192000"]
+        assert expected in sound(info(None, facts))
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.5, 2.0, 60.0, 7200.0])
 def test_bits_of_the_mp4_files_stay_below_their_limits(seconds: float) -> None:
-    plan = make_plan(FILM, info({"duration": seconds}, {}, seconds))
+    plan = plan_ladder(info({"duration": seconds}, {}, seconds), FirstPlan(), Settings(), None)
+    assert [mp4.quality for mp4 in plan.mp4s] == ["1", "2"]
     for mp4 in plan.mp4s:
         assert 0 < mp4.video_rate + mp4.sound_rate < MP4_LIMIT[mp4.quality]
         encoder = commands.video_encoder(mp4.rung, rate=mp4.video_rate, seconds=seconds)  # type: ignore[arg-type]
@@ -163,7 +191,7 @@ def test_bits_of_the_mp4_files_stay_below_their_limits(seconds: float) -> None:
 
 
 def test_threads_are_those_of_the_setting() -> None:
-    made = encode_arguments(make_plan(FILM, info({}, {})), Settings(encoder_threads=1))
+    made = arguments(info({}, {}), threads=1)
     assert {made[place + 1] for place, it in enumerate(made) if it == "-threads"} == {"1"}
     assert "-threads" not in arguments(info({}, {}))
 

@@ -10,14 +10,17 @@ import pytest
 from openstage.media.commands import MP4_LIMIT
 from openstage.media.errors import ScratchFull
 from openstage.media.pictures import make_pictures
+from openstage.media.probe import probe
 from openstage.settings import Settings
 from tests.media.checks import check
 from tests.media.support import (
+    CHUNKS,
     SETTINGS,
     assert_decodes,
     beeps,
     convert,
     flashes,
+    make_ladder,
     whole,
     write_playlist,
 )
@@ -63,8 +66,12 @@ async def test_a_turned_picture_stands_upright(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_written_but_what_is_told(tmp_path: Path) -> None:
-    made = await convert(make_clip(), tmp_path)
-    told = {it.path for it in made.renditions} | {it.path for one in made.renditions for it in one.segments}
+    source = make_clip(duration=9.0)
+    made = await make_ladder(source, await probe(source, SETTINGS), tmp_path, CHUNKS)
+    told = {part.init_path for chunk in made.chunks for part in chunk.rungs}
+    told |= {segment.path for rung in made.renditions for segment in rung.segments}
+    told |= {part.path for chunk in made.chunks for part in chunk.parts}
+    assert len(made.chunks) == 2
     assert {str(path) for path in tmp_path.rglob("*") if path.is_file()} == told
 
 
@@ -162,7 +169,7 @@ async def test_names_of_files_and_folders_mean_nothing(tmp_path: Path) -> None:
 async def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(ScratchFull):
         await convert(make_clip(), tmp_path, Settings(min_free=1 << 60))
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 async def test_two_conversions_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:

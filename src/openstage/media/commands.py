@@ -29,6 +29,7 @@ NEW_CELL = (
     f"isnan(prev_forced_t)+gt(floor((t+{CLOCK_SLACK})/{KEYFRAME_SECONDS})"
     f",floor((prev_forced_t+{CLOCK_SLACK})/{KEYFRAME_SECONDS}))"
 )
+WORSE = 10  # than its CRF the picture of a variable frame rate may become, whatever the cap
 LONG_GOP = 100_000  # frames; keyframes come where we force them and nowhere else
 SLOWEST_PACE = 5  # frames per second; a slower picture is repeated
 AROUND = 4  # frames on either side of a chunk that the deinterlacer sees
@@ -76,7 +77,8 @@ class Window:
     def trim(self, rate: Fraction | None, around: int = 0) -> list[str]:
         """The filter that lets nothing through but the frames of the stretch, and `around` more on either side.
 
-        Between two frames of a regular pace, the line lies in the middle; else just before the moment.
+        The line lies before the first frame: by a quarter of a regular pace (the filter rounds to whole frames), or by
+        what clocks may be off.
         """
         parts = []
         for name, moment, more in (("start", self.start, -around), ("end", self.end, around)):
@@ -85,7 +87,7 @@ class Window:
             if rate is None:
                 line = moment - CLOCK_SLACK + more / SLOWEST_PACE
             else:
-                line = float((round(moment * rate) + more - Fraction(1, 2)) / rate)
+                line = float((round(moment * rate) + more - Fraction(1, 4)) / rate)
             if line > 0:
                 parts.append(f"{name}={line:.6f}")
         return [f"trim={':'.join(parts)}"] if parts else []
@@ -315,6 +317,9 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
         most = most_rate(rate, seconds)
         limits = ["-maxrate", str(most), "-bufsize", str(most), "-rc_init_occupancy", str(most // 2)]
         limits += ["-level", rung.level]  # whatever the rate is: chunks with fewer bits fit the others
+    if rung.pauses:
+        # Before a long pause x264 takes its buffer for empty and skips the last frames, which then stand for seconds.
+        limits += ["-crf_max", str(min(51, rung.crf + WORSE))]
     profile = ["-profile:v", "high" if rung.short_side >= 720 else "main"]
     return [
         *("-c:v", "libx264", "-preset", PRESET, *profile, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),

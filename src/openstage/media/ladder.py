@@ -68,6 +68,7 @@ class Rung(Struct, frozen=True, kw_only=True):
         crf: x264's constant quality.
         max_rate: bits per second that are never exceeded over `buffer` bits.
         buffer: size of the decoder's buffer, in bits.
+        pauses: frames may stand for seconds.
 
     """
 
@@ -79,6 +80,7 @@ class Rung(Struct, frozen=True, kw_only=True):
     crf: int
     max_rate: int
     buffer: int
+    pauses: bool = False
 
     @property
     def frame_rate(self) -> Fraction | None:
@@ -131,7 +133,7 @@ def ladder(video: VideoStream) -> tuple[Rung, ...]:
     for step in STEPS:
         if rungs and short < ABOVE * below:
             break
-        rungs.append(_rung(step, fit(size, min(step.short_side, short)), pace))
+        rungs.append(_rung(step, fit(size, min(step.short_side, short)), pace, video.variable_frame_rate))
         below = step.short_side
         if short <= below:
             break
@@ -186,7 +188,7 @@ def pace_of(video: VideoStream) -> Pace:
     return Pace(high, low)
 
 
-def _rung(step: Step, size: tuple[int, int], pace: Pace) -> Rung:
+def _rung(step: Step, size: tuple[int, int], pace: Pace, variable: bool) -> Rung:
     """A step at a size: bit rate by the number of pixels and frames."""
     width, height = size
     usual = step.short_side**2 * 16 / 9
@@ -202,4 +204,5 @@ def _rung(step: Step, size: tuple[int, int], pace: Pace) -> Rung:
         crf=step.crf,
         max_rate=max_rate,
         buffer=max_rate * 3 // 2,
+        pauses=variable and rate is None,
     )

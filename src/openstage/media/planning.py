@@ -1,6 +1,5 @@
 """What is made of a picture, and in which chunks: decided once, before anything of the ladder is made."""
 
-import math
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -91,7 +90,7 @@ def cut(end: float, rung: Rung, length: float) -> tuple[tuple[int, int], ...]:
         rung.keyframe_every / rung.frame_rate if rung.keyframe_every and rung.frame_rate else Fraction(KEYFRAME_SECONDS)
     )
     number = max(1, round(end / length))
-    cells = max(1, math.ceil(end / cell / number))
+    cells = max(1, round(end / number / cell))
     starts = [index * cells * cell for index in range(number) if index == 0 or index * cells * cell < end]
     edges = [round(start * MICROSECONDS) for start in starts] + [max(1, round(end * MICROSECONDS))]
     return tuple(pairwise(edges))
