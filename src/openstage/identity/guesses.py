@@ -81,10 +81,13 @@ class Guesses:
             charged.append(subject)
 
     async def refund(self, kind: Kind, *, address: str = "", target: str = "") -> None:
-        """Take a guess back that was right. What was guessed at starts anew, an address only gets this one back."""
-        subjects = dict(_subjects(kind, address, ""))
-        await self._take_back(list(subjects))
-        if target:
+        """Take a guess back that was right. Who knows a password starts anew; else only this one is given back.
+
+        Short codes can be had for the asking: a right one now and then must not buy any number of wrong ones.
+        """
+        anew = kind == "password"
+        await self._take_back([subject for subject, _ in _subjects(kind, address, "" if anew else target)])
+        if target and anew:
             async with self._database.connection() as connection:
                 await connection.execute("delete from guess where subject = %s", (_subject(kind, "target", target),))
 
