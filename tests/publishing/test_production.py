@@ -349,7 +349,8 @@ async def test_a_fault_before_finish_is_no_verdict(
         await stage.send(file_id, DATA[1024:sent], start=1024)
     await first
     work = await stage.work(file_id)
-    assert (work.state, work.reason, await rows(stage), await stage.jobs(file_id)) == ("uploading", "", [], [])
+    assert (work.state, work.reason, await stage.jobs(file_id)) == ("uploading", "", [])
+    assert sent == len(DATA) or await rows(stage) == []
     assert stage.uploads.staging_path(file_id).exists()
     fake.at = ""
     if sent < len(DATA):

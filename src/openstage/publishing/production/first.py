@@ -73,7 +73,7 @@ class _First:
         self._verdict: MediaInfo | None = None
         self._judged = asyncio.Event()
         self._growth: Growth | None = None
-        self._offered = False
+        self._offered = step.task.work.run == step.task.run  # by a try before this one
         self._offering = asyncio.Lock()
         self._began = time.monotonic()
         self._work = step.task.work.slug
@@ -222,7 +222,7 @@ class _First:
                 crashpoints.reached("offered")
                 self._offered = True
                 self._say("first rendition offered")
-            elif self._growth.begun and wait > NOTICE_SECONDS:
+            elif self._growth.begun and wait > NOTICE_SECONDS and not self._step.task.work.run:
                 await self._step.commit(lambda connection: self._notify(connection, slow_notice(wait)))
 
     async def _put_in_force(self, connection: Connection) -> None:
