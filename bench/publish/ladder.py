@@ -57,7 +57,7 @@ class Laddering:
         seconds = self.plan.ladder_seconds
         cost = Section(f"The whole ladder in chunks, {seconds} s of each source: processor time")
         sections = [cost]
-        settings = Settings(data=self.scratch / "data", encoder_threads=1)
+        settings = Settings(data=self.scratch / "data", encoder_threads=1, chunk_seconds=self.plan.chunk_seconds)
         for letter in LETTERS:
             if letter not in self.plan.letters:
                 continue

@@ -58,7 +58,12 @@ class Plan:
     @property
     def ladder_seconds(self) -> int:
         """Duration of what the whole ladder is made of: three chunks at full scale."""
-        return min(120, max(self.seconds // 5, 100 if self.scale < 1 else 0))
+        return min(120, self.seconds)
+
+    @property
+    def chunk_seconds(self) -> float:
+        """Length of chunks: the default's; of short sources a third, so that there are seams."""
+        return min(40.0, max(4.0, self.ladder_seconds // 12 * 4.0))
 
     @property
     def watched_seconds(self) -> int:

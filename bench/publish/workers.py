@@ -64,7 +64,8 @@ class Sharing:
     def _share(self, file: Path, count: int) -> Share:
         scratch = self.scratch / str(count)
         scratch.mkdir(parents=True)
-        with running_openstage(scratch, worker="false", encoder_threads="1") as server, database_of(server) as database:
+        settings = {"worker": "false", "encoder_threads": "1", "chunk_seconds": f"{self.plan.chunk_seconds:g}"}
+        with running_openstage(scratch, **settings) as server, database_of(server) as database:
             bench = Bench(server, database)
             with contextlib.ExitStack() as stack:
                 workers = [stack.enter_context(_worker(bench, scratch, number)) for number in range(count)]
