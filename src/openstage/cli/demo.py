@@ -32,7 +32,7 @@ from openstage.settings import Settings, load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-ALL_QUALITIES_SECONDS = 180.0
+ALL_QUALITIES_SECONDS = 600.0
 QUALITY_NAMES = {"96": "180p", "1": "240p", "2": "360p", "3": "480p", "4": "720p", "5": "1080p"}
 
 
