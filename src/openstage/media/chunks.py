@@ -1,7 +1,6 @@
 """The ladder in chunks: each is decoded once for all rungs, alone, and joins its neighbours to the frame."""
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +11,7 @@ from openstage.media import commands
 from openstage.media.boxes import read_tracks
 from openstage.media.commands import Mp4, Source, Window
 from openstage.media.encoders import Encoder, EncoderName, encoder_named
-from openstage.media.encoding import NothingDecoded, encode, require_room
+from openstage.media.encoding import encode, require_room
 from openstage.media.errors import EncoderLost, TookTooLong, Unplayable
 from openstage.media.fragments import REORDERED, TIMESCALE, Piece, digest, fragments, init_section, read_piece
 from openstage.media.ladder import Rung
@@ -120,15 +119,13 @@ async def make_chunk(  # noqa: PLR0917 - what, of it, where, how
     await asyncio.to_thread(_make_folders, work, folder)
     start, end = work.window.start, work.window.end or work.source.end
     percent = Percent(end - start, on_progress, start)
-    try:
-        await _encode(work, folder, settings, percent)
-    except NothingDecoded:
-        if work.window.seek is not None:
-            # Better slow than wrong: what a jump doesn't lead to may be there for those who read on.
-            work = replace(work, window=replace(work.window, seek=None))
-            with contextlib.suppress(NothingDecoded):
-                await _encode(work, folder, settings, percent)
+    await _encode(work, folder, settings, percent)
     behind = await asyncio.to_thread(_behind, folder / BEHIND)
+    if work.window.seek is not None and behind is None and await asyncio.to_thread(_nothing, work, folder):
+        # Better slow than wrong: what a jump doesn't lead to may be there for those who read on.
+        work = replace(work, window=replace(work.window, seek=None))
+        await _encode(work, folder, settings, percent)
+        behind = await asyncio.to_thread(_behind, folder / BEHIND)
     rungs = await asyncio.to_thread(_collect_rungs, work, folder, behind)
     parts = [await _make_part(work, mp4, folder, settings, behind) for mp4 in plan.mp4s]
     (folder / BEHIND).unlink(missing_ok=True)
@@ -151,8 +148,6 @@ async def _encode(work: "Work", folder: Path, settings: Settings, percent: Perce
             # A work of one chunk has nothing else to do with the other processors.
             cores=settings.encoder_threads if len(work.plan.chunks) > 1 else 0,
         )
-    except NothingDecoded:
-        raise
     except (Unplayable, TookTooLong) as error:
         if work.plan.encoder == "software":
             raise
@@ -230,6 +225,13 @@ def chunk_arguments(work: Work, settings: Settings) -> list[str]:
         *("-filter_complex", ";".join(graph)),
         *outputs,
     ]
+
+
+def _nothing(work: Work, folder: Path) -> bool:
+    """Whether not one frame came out."""
+    wholes = [folder / "hls" / rung.quality / WHOLE for rung in work.plan.rungs]
+    wholes += [folder / "mp4" / f"{mp4.quality}-{WHOLE}" for mp4 in work.plan.mp4s]
+    return not any(read_piece(whole) for whole in wholes[:1])
 
 
 def _collect_rungs(work: Work, folder: Path, behind: int | None) -> tuple[ChunkRung, ...]:

@@ -30,6 +30,7 @@ TRIAL_FRAMES = 12
 TRIAL_RUNG = Rung(
     quality="trial", width=640, height=360, rate=(25, 1), keyframe_every=6, crf=24, max_rate=700_000, buffer=1_050_000
 )
+DEVICES = Path("/dev")
 # What drivers read about their devices, beside the devices themselves.
 NVIDIA = (
     *("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/nvidia-caps"),
@@ -169,9 +170,9 @@ def _common(rung: Rung) -> list[str]:
 def encoder_named(name: EncoderName) -> Encoder:
     """The encoder of a plan, with the devices that this machine has for it."""
     if name == "nvenc":
-        return Nvenc(_existing(sorted(map(str, Path("/dev").glob("nvidia[0-9]*"))), NVIDIA))
+        return Nvenc(_existing(sorted(map(str, DEVICES.glob("nvidia[0-9]*"))), NVIDIA))
     if name in {"vaapi", "qsv"}:
-        devices = _existing(sorted(map(str, Path("/dev/dri").glob("renderD*"))), RENDERING)
+        devices = _existing(sorted(map(str, DEVICES.glob("dri/renderD*"))), RENDERING)
         return Vaapi(devices) if name == "vaapi" else Qsv(devices)
     return Software()
 

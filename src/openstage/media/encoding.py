@@ -15,11 +15,8 @@ NICE = 15  # the ladder steps back behind the server and behind first renditions
 # and a second that is only decoded.
 SLOWEST, SLOWEST_DECODING, BASE_SECONDS = 120, 10, 600
 
-NOTHING = "received no packets"  # as ffmpeg puts it
-
-
-class NothingDecoded(Unplayable):
-    """Not one frame came out of the stretch that was to be made."""
+# What ffmpeg says of an output that got no frame, which is no failure by itself; and of one that is.
+NO_FRAME, FAILED = "received no packets", "finished with error code"
 
 
 def require_room(folder: Path, settings: Settings) -> None:
@@ -57,7 +54,6 @@ async def encode(
         cores: processors that it keeps to if there are so many that nobody else does; 0: it takes what it gets.
 
     Raises:
-        NothingDecoded: there was nothing to encode.
         Unplayable: it failed; and what `sandbox.run` raises.
 
     """
@@ -68,9 +64,8 @@ async def encode(
         finished = await run(
             arguments, limits=limits, readable=[source], writable=folder, devices=devices, on_line=on_line
         )
-    if finished.status and NOTHING in finished.stderr:
-        raise NothingDecoded("The file can't be decoded: nothing comes out of it.")
-    if finished.status:
+    no_frame = NO_FRAME in finished.stderr and FAILED not in finished.stderr
+    if finished.status and not no_frame:
         raise Unplayable(reason_of(finished.stderr))
 
 
