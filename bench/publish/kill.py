@@ -67,11 +67,12 @@ class Killing:
         return {(kind, number): dict(zip(names, rest, strict=True)) for kind, number, *rest in rows}
 
     def _in_the_middle(self, file_id: str) -> bool:
-        """Whether a quarter of the chunks is done, and others are half done."""
+        """Whether a quarter of the chunks is done, and another one is under way for a while; or most are done."""
         chunks = [task for (kind, _), task in self._tasks(file_id).items() if kind == "chunk"]
         done = sum(task["state"] == "done" for task in chunks)
         half = any(task["state"] == "doing" and task["percent"] > 30 for task in chunks)
-        return bool(chunks) and done >= max(1, len(chunks) // 4) and half
+        doing = any(task["state"] == "doing" for task in chunks)
+        return done >= max(1, len(chunks) // 4) and (half or (doing and done >= len(chunks) // 2))
 
     def _all_done(self, file_id: str, names: list[tuple[str, int]]) -> bool:
         tasks = self._tasks(file_id)

@@ -80,7 +80,8 @@ def measure(plan: Plan, scratch: Path, say: Callable[[str], None]) -> Iterator[S
             yield from attempt("Workers", lambda: [Sharing(plan, scratch / "workers", say).run()])
         else:
             title, run = served[part]
-            with running_bench(scratch / part) as bench:
+            settings = {"chunk_seconds": f"{plan.chunk_seconds:g}"} if part == "kill" else {}
+            with running_bench(scratch / part, **settings) as bench:
                 yield from attempt(title, lambda run=run, bench=bench: [run(bench)])  # type: ignore[misc]
 
 
