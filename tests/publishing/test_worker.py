@@ -39,8 +39,8 @@ def short_sound() -> Path:
 
 
 def long_clip() -> Path:
-    """Takes some seconds to transcode."""
-    return make_clip(size="640x360", duration=4.0, pattern="noise")
+    """Takes a while to transcode."""
+    return make_clip(size="320x180", duration=4.0, pattern="noise")
 
 
 async def settled(stage: Stage, file_id: str, state: str = "published", within: float = 120) -> None:
