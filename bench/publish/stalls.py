@@ -91,6 +91,11 @@ class Watching:
         ]
         rungs = ", ".join(f"{height} lines from second {at:.0f}" for height, at in seen["rungs"])
         section.notes.append(f"On the screen: {rungs}.")
+        if waits or seen["frozen"]:
+            places = [f"second {at:.1f} for {lasted / 1000:.1f} s" for at, lasted in seen["frozen"]]
+            section.notes.append(
+                f"The clock stood at {', '.join(places)}; `waiting` at {[event[2] for event in waits]}."
+            )
         return section
 
     def _finish(self, browser: Browser, file_id: str) -> float:
