@@ -19,7 +19,7 @@ def check(made: Made, tolerance: float = 0.1) -> None:
         )
         assert abs(rendition.duration_ms / 1000 - expected_duration(made, rendition.kind)) <= tolerance, rendition
         assert rendition.bandwidth >= rendition.average_bandwidth > 0
-        assert "mp4a.40.2" in rendition.codecs or not made.info.audio or rendition.kind == "hls_video"
+        assert "mp4a.40.2" in rendition.codecs or not made.info.audio or rendition.kind in {"hls_video", "mp3"}
     for rendition in made.of("mp4"):
         assert rendition.average_bandwidth <= MP4_LIMIT[rendition.quality] or rendition.byte_size < 4096, rendition
     check_hls(made)

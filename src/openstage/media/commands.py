@@ -313,6 +313,8 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
     """
     if rate is None:
         limits = ["-maxrate", str(rung.max_rate), "-bufsize", str(rung.buffer)]
+        # As full as it usually is where a chunk ends: the next one is neither worse nor larger for beginning anew.
+        limits += ["-rc_init_occupancy", str(rung.buffer // 2)]
     else:
         most = most_rate(rate, seconds)
         limits = ["-maxrate", str(most), "-bufsize", str(most), "-rc_init_occupancy", str(most // 2)]

@@ -125,6 +125,7 @@ async def join_mp4(
         inputs = [item for one in (pictures, sound) if one for item in commands.input_arguments(one.absolute(), "mov")]
         arguments = [
             *commands.base_arguments(find_ffmpeg(settings), 1),
+            "-copyts",  # a picture that begins later than the sound stays later
             *inputs,
             *("-map", "0:v", *(("-map", "1:a") if sound else ()), "-c", "copy", *commands.mp4_end(path.name)),
         ]
