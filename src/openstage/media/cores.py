@@ -5,6 +5,9 @@ import os
 import socket
 from collections.abc import Iterator
 
+# A name that only one socket of the machine can have, and that goes with it (unix(7), abstract addresses).
+NAME = "\0openstage-core"
+
 
 @contextlib.contextmanager
 def leased(count: int) -> Iterator[tuple[int, ...]]:
@@ -22,10 +25,9 @@ def leased(count: int) -> Iterator[tuple[int, ...]]:
         for core in sorted(os.sched_getaffinity(0)):
             if len(held) == count:
                 break
-            # A name that only one socket of the machine can have, and that goes with it (unix(7), abstract addresses).
             lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
-                lock.bind(f"\0openstage-core-{core}")
+                lock.bind(f"{NAME}-{core}")
             except OSError:
                 lock.close()
             else:
