@@ -99,7 +99,7 @@ def test_what_is_uploaded_plays(
 ) -> None:
     content = make_clip("mp4", size="640x360", duration=3).read_bytes()
     file_id = upload(session, content)
-    data = session.published(file_id)
+    data = session.whole(file_id)
 
     assert data["urllist"]["m3u8"].keys() == {"96", "1", "2"}
     assert data["urllist"]["mp4"].keys() == {"1", "2"}
@@ -133,7 +133,7 @@ def test_what_isnt_a_video_fails_with_a_reason(session: Session) -> None:
 
 def test_an_expired_or_altered_address_is_refused(session: Session) -> None:
     content = make_clip("mp4", size="320x180", duration=1).read_bytes()
-    address = session.published(with_headers_and_multipart(session, content))["urllist"]["mp4"]["1"]
+    address = session.whole(with_headers_and_multipart(session, content))["urllist"]["mp4"]["1"]
     assert session.http.get(address, params={"ip": "1.2.3.4", "cb": "x"}).status_code == 200
     head, _, tail = address.partition("/media/")
     token, _, rest = tail.partition("/")

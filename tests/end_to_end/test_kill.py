@@ -93,7 +93,7 @@ def test_a_killed_server_keeps_every_acknowledged_piece(server: OpenstageServer,
     for start in starts[1::2]:
         send(session, file_id, content, start)
     assert finish(session, file_id)["code"] == "A00000"
-    session.published(file_id)
+    session.whole(file_id)
     original = next(server.data.glob(f"objects/works/{file_id}/original*"))
     assert hashlib.sha256(original.read_bytes()).digest() == hashlib.sha256(content).digest()
 
@@ -109,7 +109,7 @@ def test_a_publication_goes_on_after_the_server_was_killed(server: OpenstageServ
     kill_supervisor(server)
     server.start()
 
-    data = session.published(file_id)
+    data = session.whole(file_id)
     assert data["urllist"]["m3u8"].keys() == {"96", "1", "2"}
     assert not list((server.data / "staging").glob(file_id))
 
