@@ -64,7 +64,7 @@ def original(openstage: OpenstageServer, file_id: str) -> Path:
 def test_a_video_from_upload_to_deletion(openstage: OpenstageServer, cloud: VideoCloud) -> None:
     clip = make_clip(size="160x90", duration=1)
     uploaded = cloud.upload(clip, title="Film 片", description="<b>", tags=["a", "b"], category=16, piece_size=10_000)
-    status = cloud.wait(uploaded.file_id, timeout=120)
+    status = cloud.wait(uploaded.file_id, until="whole", timeout=120)
     assert status.image.startswith(openstage.address)
     assert "96" in status.addresses.m3u8
     video = cloud.video(uploaded.file_id)

@@ -27,7 +27,7 @@ IDS_PER_CALL: Final = 100
 FIRST_POLL: Final = 0.25
 LONGEST_POLL: Final = 5.0
 FileIds = str | Iterable[str]
-Until = State | Literal["published", "refused", "failed", "cancelled", "gone"]
+Until = State | Literal["published", "whole", "refused", "failed", "cancelled", "gone"]
 
 
 class AsyncVideoCloud:
@@ -211,7 +211,7 @@ class AsyncVideoCloud:
 
         Args:
             file_id: the video.
-            until: the state to wait for.
+            until: the state to wait for; `whole`: published, and everything made of it.
             timeout: seconds; None waits for ever.
             on_change: hears the first status and each one that tells something else than the one before.
 
@@ -221,7 +221,8 @@ class AsyncVideoCloud:
             WaitTimeoutError: it took longer than `timeout`.
 
         """
-        wanted = State(until)
+        whole = until == "whole"
+        wanted = State.PUBLISHED if whole else State(until)
         deadline = None if timeout is None else time.monotonic() + timeout
         delay, last = FIRST_POLL, None
         while True:
@@ -230,14 +231,15 @@ class AsyncVideoCloud:
                 delay = FIRST_POLL
             if on_change is not None and status != last:
                 on_change(status)
-            if status.state == wanted:
+            # A server that doesn't tell the percentage publishes when everything has been made.
+            if status.state == wanted and (not whole or status.percent is None or status.percent >= 100):
                 return status
             if status.state.final and status.state != State.PUBLISHED:
                 raise error_for(status.code, call="fullStatus", message=status.message)
             last = status
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
-                raise WaitTimeoutError(f"video {file_id} is {status.state} after {timeout:g} s, not {wanted}")
+                raise WaitTimeoutError(f"video {file_id} is {status.state} after {timeout:g} s, not {until}")
             await self._api.transport.sleep(delay if left is None else min(delay, left))
             delay = min(LONGEST_POLL, delay * 1.4)
 
