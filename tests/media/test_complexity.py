@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from openstage.media import seeking
 from openstage.media.chunks import plan_ladder
 from openstage.media.complexity import SHARE, Complexity, sample, stretches
 from openstage.media.first import FirstPlan, FirstVideo
 from openstage.media.ladder import STEPS, ladder, wasteful
 from openstage.media.probe import probe
-from tests.media.support import SETTINGS
-from tests.media.test_chunks import medium
+from tests.media.numbered import numbered, shown
+from tests.media.support import CHUNKS, SETTINGS, make_ladder, whole
+from tests.media.test_chunks import MPEG2, medium
 from tests.media.test_ladder import video
 from tests.support.fixtures import cache_folder, make_clip, run_ffmpeg
 
@@ -51,6 +54,26 @@ async def test_a_busy_picture_gets_all_rungs() -> None:
     plan = plan_ladder(info, FirstPlan(), SETTINGS, complexity)
     assert [rung.quality for rung in plan.rungs] == ["96", "1", "2"]
     assert plan.stands_for == {}
+
+
+async def test_a_large_recording_is_read_for_jumps_of_its_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe looks at the beginning and the end only; two recordings may have been joined in between."""
+    content = numbered("broadcast.ts", MPEG2).read_bytes()
+    path = tmp_path / "joined.ts"
+    path.write_bytes(content + content)
+    info = await probe(path, SETTINGS)
+    picture = replace(info.video[0], quirks=(), duration=18.0)
+    unseen = replace(info, duration_ms=18_000, video=(picture,), audio=())
+    assert (await sample(path, unseen, SETTINGS)).seek
+    monkeypatch.setattr(seeking, "SCAN_BYTES", 1000)
+    complexity = await sample(path, unseen, SETTINGS)
+    assert not complexity.seek
+    assert complexity.end == pytest.approx(36, abs=0.2)
+    made = await make_ladder(path, unseen, tmp_path, plan=plan_ladder(unseen, FirstPlan(), CHUNKS, complexity))
+    assert len(made.chunks) == 4
+    assert [number for _, number in shown(whole(made.renditions[0]))] == [*range(450), *range(450)]
 
 
 async def test_a_short_film_is_not_tried() -> None:

@@ -117,8 +117,7 @@ async def make_chunk(  # noqa: PLR0917 - what, of it, where, how
     await asyncio.to_thread(require_room, folder, settings)
     work = await _prepare(Source.of(source, info), plan, number, settings)
     await asyncio.to_thread(_make_folders, work, folder)
-    start, end = work.window.start, work.window.end or work.source.end
-    percent = Percent(end - start, on_progress, start)
+    percent = Percent(work.seconds, on_progress, work.window.start)
     await _encode(work, folder, settings, percent)
     behind = await asyncio.to_thread(_behind, folder / BEHIND)
     if work.window.seek is not None and behind is None and await asyncio.to_thread(_nothing, work, folder):
@@ -135,14 +134,13 @@ async def make_chunk(  # noqa: PLR0917 - what, of it, where, how
 
 async def _encode(work: "Work", folder: Path, settings: Settings, percent: Percent) -> None:
     """Run ffmpeg on a chunk."""
-    start, end = work.window.start, work.window.end or work.source.end
     try:
         await encode(
             chunk_arguments(work, settings),
             work.source.path,
             folder,
-            seconds=end - start,
-            decoded=start - (work.window.seek or 0.0),
+            seconds=work.seconds,
+            decoded=work.window.start - (work.window.seek or 0.0),
             percent=percent,
             devices=work.encoder.devices,
             # A work of one chunk has nothing else to do with the other processors.
@@ -163,6 +161,12 @@ class Work:
     number: int
     window: Window
     encoder: Encoder
+
+    @property
+    def seconds(self) -> float:
+        """How long the chunk is."""
+        start, end = self.plan.chunks[self.number]
+        return (end - start) / MICROSECONDS
 
     @property
     def sizes(self) -> tuple[Rung, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from openstage.media import commands
 from openstage.media.commands import Source, Window
@@ -20,7 +20,7 @@ from openstage.media.errors import ScratchFull, TookTooLong, Unplayable
 from openstage.media.fragments import TIMESCALE, Piece, read_piece
 from openstage.media.ladder import KEYFRAME_SECONDS, Rung, ladder
 from openstage.media.models import MediaInfo, VideoStream
-from openstage.media.seeking import may_seek
+from openstage.media.seeking import may_seek, read_clock
 from openstage.media.tools import find_ffmpeg
 from openstage.settings import Settings
 
@@ -31,6 +31,7 @@ SHARE = 0.008  # of the medium is tried, at most: the ladder of that is a hundre
 STRETCH, LONGEST_STRETCH = 0.4, 1.5  # seconds of one trial
 MOST = 8  # trials
 FEWEST = 4  # frames of one
+NO_CAP = 100_000_000  # bits per second
 
 
 class Complexity(Struct, frozen=True, kw_only=True):
@@ -42,6 +43,7 @@ class Complexity(Struct, frozen=True, kw_only=True):
         seek: whether chunks may jump to their beginning.
         reach: seconds by which the decoder has to begin before a wanted moment, at most, where it was tried.
         encoder: what encodes on this machine.
+        end: seconds from the beginning to the end of a picture whose clock jumps; 0: as the probe has it.
 
     """
 
@@ -50,6 +52,7 @@ class Complexity(Struct, frozen=True, kw_only=True):
     seek: bool = False
     reach: float = 0.0
     encoder: EncoderName = "software"
+    end: float = 0.0
 
 
 async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexity:
@@ -64,6 +67,7 @@ async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexit
         settings: which ffmpeg, where to work.
 
     Raises:
+        Unplayable, TookTooLong: a large recording can't be read to its end.
         ToolKilled: somebody ended ffmpeg.
         ToolMissing: there is no ffmpeg here.
 
@@ -72,8 +76,10 @@ async def sample(source: Path, info: MediaInfo, settings: Settings) -> Complexit
     if video is None:
         return Complexity()
     encoder = await choose_encoder(settings)
-    if video.duration < SHORTEST or not may_seek(info):
-        return Complexity(seek=may_seek(info), encoder=encoder)
+    clock = await read_clock(source, info, settings)
+    if video.duration < SHORTEST or clock.jumps or not may_seek(info):
+        end = video.start + clock.seconds if clock.jumps else 0.0
+        return Complexity(seek=may_seek(info) and not clock.jumps, encoder=encoder, end=end)
     chosen = Source.of(source, info)
     moments, length = stretches(video)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="trial-"))
@@ -140,7 +146,8 @@ def trial_arguments(
     outputs = []
     for rung in rungs:
         frames = max(FEWEST, round(length * (rung.frame_rate or source.video.nominal_frame_rate)))
-        encoder = [*commands.video_encoder(rung, threads=1), "-frames:v", str(frames)]
+        free = structs.replace(rung, max_rate=NO_CAP, buffer=NO_CAP)  # what it would take, however short the stretch is
+        encoder = [*commands.video_encoder(free, threads=1), "-frames:v", str(frames)]
         outputs += ["-map", f"[v{rung.quality}]", *encoder, *commands.piece_output(f"{rung.quality}.mp4")]
     return [
         *commands.base_arguments(find_ffmpeg(settings), 1),

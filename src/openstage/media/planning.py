@@ -60,10 +60,11 @@ def plan_ladder(info: MediaInfo, first: FirstPlan, settings: Settings, complexit
     made = {first.video.quality} if first.video else set()
     stands_for = wasteful(rungs, complexity.rates if complexity else {}, made)
     seek = complexity.seek if complexity else may_seek(info)
+    end = max(source.end, complexity.end if complexity else 0.0)
     return LadderPlan(
         rungs=tuple(rung for rung in rungs if rung.quality not in made and rung.quality not in stands_for),
         mp4s=plan_mp4s(source, rungs),
-        chunks=cut(source.end, rungs[-1], _chunk_length(source.end, seek, complexity, settings)),
+        chunks=cut(end, rungs[-1], _chunk_length(end, seek, complexity, settings)),
         stands_for=stands_for,
         seek=seek,
         encoder=complexity.encoder if complexity and settings.encoder != "software" else "software",
