@@ -101,7 +101,8 @@ async def test_films(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SOUNDS)
 async def test_sounds(name: str, tmp_path: Path) -> None:
     made = await whole_way(make_clip(vcodec=None, **SOUNDS[name]), tmp_path)
-    assert [(it.kind, it.quality) for it in made.renditions] == [("hls_audio", "a"), ("mp4", "1"), ("mp4", "2")]
+    files = [("mp4", "1"), ("mp4", "2"), ("mp3", "1"), ("mp3", "2")]
+    assert [(it.kind, it.quality) for it in made.renditions] == [("hls_audio", "a"), *files]
 
 
 @pytest.mark.parametrize("container", ["mp4", "mov", "mkv", "avi", "flv", "ts", "webm"])

@@ -2,11 +2,12 @@
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstage.media.ladder import LONGEST_SIDE, fit, ladder, pace_of
+from openstage.media.ladder import LONGEST_SIDE, Rung, fit, ladder, pace_of
 from openstage.media.models import VideoStream
 
 
@@ -122,3 +123,22 @@ def test_bit_rates_grow_with_the_rungs_and_with_frames() -> None:
 
 def test_long_pictures_are_made_to_fit() -> None:
     assert fit((9000, 900), 900) == (4096, 410)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "rate", "levels"),
+    [
+        (1920, 1080, 30.0, ["1.3", "2.1", "3", "3.1", "3.1", "4"]),
+        (1920, 1080, 60.0, ["1.3", "2.1", "3", "3.1", "3.2", "4.2"]),
+        (160, 90, 15.0, ["1.1"]),
+        (4096, 2160, 30.0, ["1.3", "2.1", "3", "3.1", "3.2", "4.2"]),
+    ],
+)
+def test_levels_take_size_pace_and_bit_rate(width: int, height: int, rate: float, levels: list[str]) -> None:
+    assert [rung.level for rung in ladder(video(width, height, rate=rate))] == levels
+
+
+def test_rungs_come_back_from_json() -> None:
+    for rung in ladder(video(1920, 1080, rate=59.94)):
+        assert msgspec.json.decode(msgspec.json.encode(rung), type=Rung) == rung
+    assert ladder(video(1920, 1080, rate=59.94))[0].frame_rate == Fraction(30000, 1001)
