@@ -196,17 +196,18 @@ def running_openstage(scratch: Path, **settings: str) -> Iterator[Openstage]:
     command = [sys.executable, "-m", "openstage.cli", "serve"]
     with running(command, log=scratch / "openstage.log", port=port, environment=own) as process:
         server = Openstage(port, data, process, own)
-        wait_for(server_ready(port), "Openstage's readiness")
+        # Without its own worker it isn't ready before another one has come.
+        wait_for(server_ready(port, "/readyz" if settings.get("worker") != "false" else "/healthz"), "Openstage")
         server.authorise()
         yield server
 
 
-def server_ready(port: int) -> Any:
-    """Return a condition: `/readyz` answers 200."""
+def server_ready(port: int, address: str = "/readyz") -> Any:
+    """Return a condition: an address answers 200."""
 
     def ready() -> bool:
         with contextlib.suppress(OSError, LoadError), Connection(port) as connection:
-            return connection.request("GET", "/readyz").status == 200
+            return connection.request("GET", address).status == 200
         return False
 
     return ready

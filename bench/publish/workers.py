@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.figures import Row, Section, Series, Target
 from bench.ours import running_openstage
-from bench.processes import end
+from bench.processes import end, wait_for
 from bench.publish.plan import Plan
 from bench.publish.sources import SOURCES, excerpt
 from bench.publish.works import Bench, cpu_seconds, database_of
@@ -26,7 +26,7 @@ class Share:
 
     seconds: float
     ladder_seconds: float
-    """From the first chunk's beginning to the last task's end."""
+    """Of it from the plan on."""
     cpu_seconds: float
 
 
@@ -73,14 +73,19 @@ class Sharing:
                 before = sum(cpu_seconds(worker.pid) for worker in workers)
                 file_id = bench.send(file)
                 replied = bench.finish(file_id)
+                wait_for(lambda: self._planned(bench, file_id), "the plan", within=600)
+                planned = time.monotonic()
                 whole = bench.whole(file_id)
                 used = sum(cpu_seconds(worker.pid) for worker in workers) - before
-                plan = bench.one(
-                    "select extract(epoch from clock_timestamp() - changed_at) from production_task"
-                    " where kind = 'plan' and work_id = (select id from work where file_id = %s)",
-                    file_id,
-                )
-            return Share(whole - replied, float(plan[0]), used)
+            return Share(whole - replied, whole - planned, used)
+
+    @staticmethod
+    def _planned(bench: Bench, file_id: str) -> bool:
+        query = (
+            "select count(*) from production_task"
+            " where kind = 'chunk' and work_id = (select id from work where file_id = %s)"
+        )
+        return bool(bench.one(query, file_id)[0])
 
 
 @contextlib.contextmanager
