@@ -35,7 +35,7 @@ def list_pending(
         return
     print_table(
         ["file_id", "state", "title", "since", "address (one day)"],
-        ((each.file_id, each.state, each.title, each.created_at, addresses["mp4"]) for each, addresses in found),
+        ((each.file_id, each.state, each.title, each.created_at, addresses["m3u8"]) for each, addresses in found),
         empty="Nothing awaits review.",
     )
 
