@@ -22,6 +22,8 @@ class Plan:
     """Sources that are measured."""
     whole_reference: bool = False
     """Encode the whole source for comparison, not a stated part of it."""
+    excerpt: int = 120
+    """Seconds of a source of which the whole ladder is made; half of it is encoded as a whole for comparison."""
     long_paced: bool = False
     """Send (g) at 20 Mb/s too, which takes forty minutes."""
 
@@ -42,6 +44,7 @@ class Plan:
             parts=cast(tuple[Part, ...], tuple(part for part in PARTS if part in words or not words)),
             letters=os.environ.get("BENCH_SOURCES", "abcdefg"),
             whole_reference=bool(os.environ.get("BENCH_WHOLE_REFERENCE")),
+            excerpt=int(os.environ.get("BENCH_EXCERPT", "120")),
             long_paced=bool(os.environ.get("BENCH_LONG_PACED")),
         )
 
@@ -53,12 +56,12 @@ class Plan:
     @property
     def reference_seconds(self) -> int:
         """Duration of what is encoded as a whole for comparison; the time is scaled up to the source's duration."""
-        return self.seconds if self.whole_reference else min(60, self.seconds)
+        return self.seconds if self.whole_reference else min(self.excerpt // 2, self.seconds)
 
     @property
     def ladder_seconds(self) -> int:
         """Duration of what the whole ladder is made of: three chunks at full scale."""
-        return min(120, self.seconds)
+        return min(self.excerpt, self.seconds)
 
     @property
     def chunk_seconds(self) -> float:
