@@ -185,6 +185,7 @@ def test_the_documented_hosts_are_a_preset() -> None:
 
 def test_secrets_are_in_no_log(fake: FakeCloud, film: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")  # commands that other tests have run in this process turn it down
     with client(fake) as cloud:
         cloud.upload(film)
         fake.expire_tokens()
