@@ -29,7 +29,7 @@ NEW_CELL = (
     f"isnan(prev_forced_t)+gt(floor((t+{CLOCK_SLACK})/{KEYFRAME_SECONDS})"
     f",floor((prev_forced_t+{CLOCK_SLACK})/{KEYFRAME_SECONDS}))"
 )
-WORSE = 10  # than its CRF the picture of a variable frame rate may become, whatever the cap
+WORST = 48  # CRF that the cap may lead to: even noise keeps within it then
 LONG_GOP = 100_000  # frames; keyframes come where we force them and nowhere else
 SLOWEST_PACE = 5  # frames per second; a slower picture is repeated
 AROUND = 4  # frames on either side of a chunk that the deinterlacer sees
@@ -319,9 +319,9 @@ def video_encoder(rung: Rung, *, rate: int | None = None, seconds: float = 0.0, 
         most = most_rate(rate, seconds)
         limits = ["-maxrate", str(most), "-bufsize", str(most), "-rc_init_occupancy", str(most // 2)]
         limits += ["-level", rung.level]  # whatever the rate is: chunks with fewer bits fit the others
-    if rung.pauses:
+    if rate is None or rung.pauses:
         # Before a long pause x264 takes its buffer for empty and skips the last frames, which then stand for seconds.
-        limits += ["-crf_max", str(min(51, rung.crf + WORSE))]
+        limits += ["-crf_max", str(WORST)]
     profile = ["-profile:v", "high" if rung.short_side >= 720 else "main"]
     return [
         *("-c:v", "libx264", "-preset", PRESET, *profile, "-pix_fmt", "yuv420p", "-crf", str(rung.crf), *limits),
