@@ -235,7 +235,7 @@ def _nothing(work: Work, folder: Path) -> bool:
     """Whether not one frame came out."""
     wholes = [folder / "hls" / rung.quality / WHOLE for rung in work.plan.rungs]
     wholes += [folder / "mp4" / f"{mp4.quality}-{WHOLE}" for mp4 in work.plan.mp4s]
-    return not any(read_piece(whole) for whole in wholes[:1])
+    return read_piece(wholes[0]) is None  # all get the same frames
 
 
 def _collect_rungs(work: Work, folder: Path, behind: int | None) -> tuple[ChunkRung, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from openstage.media import commands
+from openstage.media.errors import TookTooLong, Unplayable
 from openstage.media.helper import ask
 from openstage.media.models import MediaInfo
 from openstage.media.probe import SCAN_BYTES
@@ -17,7 +18,7 @@ from openstage.settings import Settings
 # keyframe (open groups of pictures) are gone by then. Where no keyframe is found in time, further back.
 MARGINS = (2.0, 12.0, 60.0)
 READING = Limits(seconds=3600, cpu_seconds=1200, memory=2 * GIB, file_size=0, nice=15)
-LOOKING = Limits(seconds=120, cpu_seconds=60, file_size=0, nice=15)
+LOOKING = Limits(seconds=600, cpu_seconds=60, file_size=0, nice=15)
 # Formats with an index or time stamps by which jumping is exact; the tests hold every one of them against decoding
 # from the start. In the others (raw streams, damaged clocks) a chunk decodes from the start of the file.
 SEEKABLE = frozenset({"mov", "matroska", "flv", "avi", "asf", "mpegts", "mpeg", "ogg", "nut", "mxf"})
@@ -72,7 +73,10 @@ async def seek_before(source: Path, info: MediaInfo, start: float, settings: Set
         seek = start - margin
         if seek <= video.start:
             return None
-        found = await first_keyframe(source, info, seek, settings)
+        try:
+            found = await first_keyframe(source, info, seek, settings)
+        except (TookTooLong, Unplayable):
+            return None  # what can't be jumped to may still be decoded from the start
         if found is not None and video.start - 1 < found <= start - min(1.0, margin / 2):
             return seek
     return None
