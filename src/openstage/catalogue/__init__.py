@@ -1,0 +1,1 @@
+"""Licensable tracks: import, analysis, facets, the query language and its index."""

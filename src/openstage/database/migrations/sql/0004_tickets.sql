@@ -1,0 +1,2 @@
+-- QR tickets and passkeys.
+select 1;

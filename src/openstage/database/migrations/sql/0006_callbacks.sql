@@ -1,0 +1,2 @@
+-- Events and their delivery to callback addresses.
+select 1;

@@ -1,0 +1,2 @@
+-- Licensable tracks, their categories and offers.
+select 1;

@@ -1,0 +1,2 @@
+-- Purchases, the ledger, certificates.
+select 1;

@@ -1,0 +1,1 @@
+"""The karaoke platform's wire: parse, use case, envelope."""

@@ -1,0 +1,1 @@
+"""The music library's wire: parse, use case, envelope."""

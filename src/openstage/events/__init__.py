@@ -1,0 +1,1 @@
+"""What happened, told to who asked to hear it: callbacks, signed and retried."""

@@ -1,0 +1,1 @@
+"""Offers, purchases, the ledger, certificates."""
