@@ -22,6 +22,8 @@ from openstage.delivery.events import Events
 from openstage.delivery.routes import delivery_routes
 from openstage.delivery.signing import AddressSigner
 from openstage.delivery.standing import Standings
+from openstage.dialects.karaoke.routes import Calls as KaraokeCalls
+from openstage.dialects.karaoke.routes import karaoke_routes
 from openstage.dialects.video.authorisation import Authorisation
 from openstage.dialects.video.routes import api_routes
 from openstage.dialects.video.uploads import UploadCalls
@@ -126,11 +128,17 @@ def routes(services: Services, console: Console) -> list[BaseRoute]:
         *upload_calls.routes(),
         *delivery_routes(services.database, services.store, services.signer, services.settings),
         *oauth_routes(services.identity, services.keys, services.settings),
+        *karaoke_routes(_karaoke(services)),
         *api_routes(authorisation, videos),
         *Health(services.database, services.store, services.settings).routes(),
         *Events(services.standings).routes(),
         *console.routes,
     ]
+
+
+def _karaoke(services: Services) -> list[KaraokeCalls]:
+    """Make the groups of calls of the karaoke dialect."""
+    return []
 
 
 def create_app() -> ASGIApp:

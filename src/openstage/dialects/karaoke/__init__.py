@@ -1,1 +1,1 @@
-"""The karaoke platform's wire: parse, use case, envelope."""
+"""The documented interface of a karaoke platform's open API: sign-in by QR code, recordings, a user's works."""

@@ -1,0 +1,132 @@
+"""JSON as calls send it: read strictly where meaning is at stake, forgivingly where clients are known to be careless.
+
+A key that stands twice, text that can't be kept, or a nesting that no call has is refused: what one reader takes for
+the value another may not. A number may come as text, `null` and an empty text where a number belongs count as missing,
+and what no call knows is ignored.
+"""
+
+import asyncio
+import json
+import re
+from collections import Counter
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from openstage.dialects.karaoke.errors import BadInput, BadJson, BodyTooLarge, RequestBroken
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+LONGEST_JSON: Final = 64 * 1024
+"""Bytes of a call's JSON; the longest text of any call is far shorter."""
+DEEPEST: Final = 16
+"""Levels of objects and lists; no call of this dialect has more than three."""
+BODY_SECONDS: Final = 30.0
+"""Time in which a body of JSON must have arrived."""
+
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+
+
+async def read_json(request: Request, kind: type[S]) -> S:
+    """Read a call's body, which holds one JSON object; an empty one counts as `{}`. Its Content-Type isn't looked at.
+
+    Raises:
+        BodyTooLarge: it is longer than `LONGEST_JSON`.
+        RequestBroken: it doesn't arrive in time.
+        BadJson: it isn't a JSON object that can be kept.
+        BadInput: a field has a wrong type or a wrong value.
+        ClientDisconnect: the client went away before its end.
+
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > LONGEST_JSON:
+                    raise BodyTooLarge(f"The body has more than {LONGEST_JSON} bytes.")
+    except TimeoutError as error:
+        raise RequestBroken(f"The body took longer than {BODY_SECONDS:g} s to arrive; send it again.") from error
+    return as_struct(parse_object(bytes(body), "The body"), kind)
+
+
+def parse_object(text: bytes, what: str) -> dict[str, Any]:
+    """Read a JSON object strictly.
+
+    Args:
+        text: UTF-8, with a byte order mark or not; nothing but blanks counts as `{}`.
+        what: how messages name it.
+
+    Raises:
+        BadJson: see the module.
+
+    """
+    try:
+        decoded = text.decode("utf-8-sig")
+        found = _parse(decoded) if decoded.strip() else {}
+    except UnicodeDecodeError as error:
+        raise BadJson(f"{what} is not UTF-8.") from error
+    except RecursionError as error:
+        raise BadJson(f"{what} is nested too deeply.") from error
+    except ValueError as error:
+        raise BadJson(f"{what} is not valid JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise BadJson(f"{what} must be a JSON object.")
+    _require_sound(found, what)
+    return found
+
+
+def as_struct(fields: dict[str, Any], kind: type[S]) -> S:
+    """Make a record of the fields that a call knows.
+
+    Raises:
+        BadInput: one is missing, has a wrong type or is out of its bounds; the message names it.
+
+    """
+    known = {}
+    for field in msgspec.structs.fields(kind):
+        value = fields.get(field.encode_name)
+        empty_number = value == "" and field.type is not str
+        if value is not None and not empty_number:
+            # Whole numbers where text belongs: some clients write song ids so.
+            known[field.encode_name] = str(value) if field.type is str and type(value) is int else value
+    try:
+        return msgspec.convert(known, kind, strict=False)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$.")
+        raise BadInput(f"{place.rstrip('`')}: {reason}." if place else f"{reason}.") from error
+
+
+def _parse(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice[:64]!r} stands twice")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _require_sound(found: Any, what: str) -> None:
+    """Refuse depth, and text that no database keeps, anywhere; without recursion."""
+    level = [found]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                below += [*value.keys(), *value.values()]
+            elif isinstance(value, list):
+                below += value
+            elif isinstance(value, str) and _UNKEPT.search(value):
+                raise BadJson(f"{what} holds a NUL or half a surrogate pair, which no text can hold.")
+        if not below:
+            return
+        level = below
+    raise BadJson(f"{what} is nested deeper than {DEEPEST} levels.")

@@ -1,0 +1,35 @@
+"""The reply of every call of this dialect: HTTP 200 and JSON with `code`, `msg` and `data`.
+
+The token calls answer flat, as documented; their shape is in `tokens`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+SUCCESS: Final = 0
+SUCCEEDED: Final = "请求成功"
+"""`msg` of a success, as in the document's sample."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def reply(
+    data: Mapping[str, Any] | msgspec.Struct | None = None, *, code: int = SUCCESS, msg: str = SUCCEEDED
+) -> Response:
+    """Make a reply.
+
+    Args:
+        data: what goes under `data`; an empty object when there is nothing, so that clients with a fixed shape read it.
+        code: the dialect's code (`errors`); 0 for success.
+        msg: one sentence for a person.
+
+    """
+    return json_response({"code": code, "msg": msg, "data": {} if data is None else data})
+
+
+def json_response(body: Mapping[str, Any]) -> Response:
+    """Answer HTTP 200 with a JSON object, for the calls that answer flat."""
+    return Response(_encode(body), media_type="application/json")
