@@ -29,9 +29,9 @@ from openstage.client import (
     VideoNotFoundError,
     WaitTimeoutError,
 )
-from openstage.client import errors as all_errors
-from openstage.client.errors import error_for
-from openstage.client.ranges import cut, missing
+from openstage.client.video import errors as all_errors
+from openstage.client.video.errors import error_for
+from openstage.client.video.ranges import cut, missing
 from tests.client.conftest import async_client, client
 from tests.client.fake_cloud import FakeCloud
 
@@ -85,7 +85,7 @@ def test_other_codes_of_a_status_are_errors(fake: FakeCloud, file_id: str) -> No
 
 
 def test_waiting_tells_of_each_change(fake: FakeCloud, file_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openstage.client.cloud.FIRST_POLL", 0.001)
+    monkeypatch.setattr("openstage.client.video.cloud.FIRST_POLL", 0.001)
     heard: list[State] = []
     with client(fake) as cloud:
         status = cloud.wait(file_id, on_change=lambda status: heard.append(status.state))
@@ -94,7 +94,7 @@ def test_waiting_tells_of_each_change(fake: FakeCloud, file_id: str, monkeypatch
 
 
 async def test_waiting_in_a_task(fake: FakeCloud, file_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openstage.client.cloud.FIRST_POLL", 0.001)
+    monkeypatch.setattr("openstage.client.video.cloud.FIRST_POLL", 0.001)
     async with async_client(fake) as cloud:
         assert (await cloud.wait(file_id, "published")).addresses.best_m3u8 == "http://meta/2.m3u8"
 

@@ -28,7 +28,7 @@ from openstage.client import (
     Tokens,
     VideoCloud,
 )
-from openstage.client.credentials import Grant
+from openstage.client.video.credentials import Grant
 from tests.client.conftest import async_client, client
 from tests.client.fake_cloud import FakeCloud
 
@@ -59,7 +59,7 @@ def test_a_token_is_refreshed_before_it_ends(fake: FakeCloud, monkeypatch: pytes
     with client(fake) as cloud:
         cloud.count()
         now = time.time()
-        monkeypatch.setattr("openstage.client.credentials.time.time", lambda: now + fake.life - 30)
+        monkeypatch.setattr("openstage.client.tokens.time.time", lambda: now + fake.life - 30)
         cloud.count()
     assert fake.calls() == {"authorize": 1, "count": 2, "token": 1}
 

@@ -28,7 +28,7 @@ from openstage.client import (
     VideoCloud,
     VideoNotFoundError,
 )
-from openstage.client.uploading import Framing
+from openstage.client.video.uploading import Framing
 from tests.client.conftest import content_of
 from tests.conftest import free_port
 from tests.support.fixtures import make_clip

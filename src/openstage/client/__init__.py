@@ -1,6 +1,6 @@
-"""Python client of the documented video cloud interface: of Openstage, and of any server of the same contract.
+"""Python clients of the documented interfaces: of Openstage, and of any server of the same contract.
 
-Needs nothing but httpx::
+Need nothing but httpx::
 
     from openstage.client import VideoCloud
 
@@ -10,12 +10,22 @@ Needs nothing but httpx::
         print(cloud.video(video.file_id).page_url)
 """
 
-from openstage.client.blocking import VideoCloud
-from openstage.client.cloud import AsyncVideoCloud
-from openstage.client.credentials import App, Enterprise, FileTokenStore, Partner, Person, Tokens, TokenStore
 from openstage.client.errors import (
-    AccessDeniedError,
     ApiError,
+    ClientError,
+    FileChangedError,
+    OutcomeUnknownError,
+    ProtocolError,
+    UnreachableError,
+    WaitTimeoutError,
+)
+from openstage.client.exchange import Retry
+from openstage.client.tokens import FileTokenStore, Tokens, TokenStore
+from openstage.client.video.blocking import VideoCloud
+from openstage.client.video.cloud import AsyncVideoCloud
+from openstage.client.video.credentials import App, Enterprise, Partner, Person
+from openstage.client.video.errors import (
+    AccessDeniedError,
     AppDeletedError,
     AppFrozenError,
     AppPendingError,
@@ -23,12 +33,10 @@ from openstage.client.errors import (
     BadClientError,
     DigestMismatchError,
     FailedError,
-    FileChangedError,
     InvalidGrantError,
     InvalidInputError,
     InvalidRequestError,
     OAuthError,
-    ProtocolError,
     PublishingFailedError,
     QuotaExceededError,
     RedirectMismatchError,
@@ -41,7 +49,6 @@ from openstage.client.errors import (
     TokenInvalidError,
     UnauthorizedClientError,
     UnknownFileError,
-    UnreachableError,
     UnsupportedGrantTypeError,
     UnsupportedResponseTypeError,
     UploadBusyError,
@@ -49,10 +56,8 @@ from openstage.client.errors import (
     VideoCloudError,
     VideoNotFoundError,
     VideoStateError,
-    WaitTimeoutError,
 )
-from openstage.client.models import Addresses, Category, Page, Progress, State, Status, Video
-from openstage.client.session import Retry
+from openstage.client.video.models import Addresses, Category, Page, Progress, State, Status, Video
 
 __all__ = [
     "AccessDeniedError",
@@ -66,6 +71,7 @@ __all__ = [
     "AsyncVideoCloud",
     "BadClientError",
     "Category",
+    "ClientError",
     "DigestMismatchError",
     "Enterprise",
     "FailedError",
@@ -75,6 +81,7 @@ __all__ = [
     "InvalidInputError",
     "InvalidRequestError",
     "OAuthError",
+    "OutcomeUnknownError",
     "Page",
     "Partner",
     "Person",

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 import httpx
 
 from openstage import __version__
-from openstage.client.wire import SECRET_PARAMETERS, Body, Reply, Request
+from openstage.client.requests import SECRET_PARAMETERS, Body, Reply, Request
 
 T = TypeVar("T")
 Job = Callable[[], Coroutine[Any, Any, None]]

@@ -7,7 +7,10 @@ from typing import Any, BinaryIO
 
 import httpx
 
-from openstage.client.cloud import (
+from openstage.client.exchange import Retry
+from openstage.client.tokens import Tokens, TokenStore
+from openstage.client.transport import BlockingTransport, run
+from openstage.client.video.cloud import (
     DEFAULT_URL,
     DOCUMENTED_API_URL,
     DOCUMENTED_UPLOAD_URL,
@@ -15,11 +18,9 @@ from openstage.client.cloud import (
     FileIds,
     Until,
 )
-from openstage.client.credentials import Grant, Tokens, TokenStore
-from openstage.client.models import Addresses, Category, Page, Progress, State, Status, Video
-from openstage.client.session import Retry
-from openstage.client.transport import BlockingTransport, run
-from openstage.client.uploading import Framing
+from openstage.client.video.credentials import Grant
+from openstage.client.video.models import Addresses, Category, Page, Progress, State, Status, Video
+from openstage.client.video.uploading import Framing
 
 
 class VideoCloud:

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from openstage.client.credentials import write_private
-from openstage.client.errors import UploadBusyError
-from openstage.client.ranges import Range, merge
 from openstage.client.source import Identity
+from openstage.client.tokens import write_private
+from openstage.client.video.errors import UploadBusyError
+from openstage.client.video.ranges import Range, merge
 
 logger = logging.getLogger(__name__)
 

@@ -9,16 +9,19 @@ from typing import Any, BinaryIO, Final, Literal
 
 import httpx
 
-from openstage.client import wire
-from openstage.client.credentials import App, Credentials, Grant, Tokens, TokenStore
-from openstage.client.errors import VideoNotFoundError, VideoStateError, WaitTimeoutError, error_for
-from openstage.client.journal import Journal, default_folder
-from openstage.client.models import Addresses, Category, Page, Progress, State, Status, Video
-from openstage.client.session import Retry, Session
+from openstage.client.errors import WaitTimeoutError
+from openstage.client.exchange import Retry
+from openstage.client.requests import Hosts
 from openstage.client.source import Source
+from openstage.client.tokens import Tokens, TokenStore
 from openstage.client.transport import AsyncioTransport, Transport
-from openstage.client.uploading import Framing, Options, Upload
-from openstage.client.wire import Hosts
+from openstage.client.video import wire
+from openstage.client.video.credentials import App, Credentials, Grant
+from openstage.client.video.errors import VideoNotFoundError, VideoStateError, error_for
+from openstage.client.video.journal import Journal, default_folder
+from openstage.client.video.models import Addresses, Category, Page, Progress, State, Status, Video
+from openstage.client.video.session import Session
+from openstage.client.video.uploading import Framing, Options, Upload
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 DOCUMENTED_UPLOAD_URL: Final = "http://upload.iqiyi.com"
@@ -120,7 +123,7 @@ class AsyncVideoCloud:
 
         Raises:
             BadClientError: client_id or client_secret is wrong.
-            VideoCloudError: it could not be done.
+            ClientError: it could not be done.
 
         """
         return await self._api.tokens()
@@ -164,7 +167,7 @@ class AsyncVideoCloud:
             ValueError: the file is empty or can't be uploaded at all.
             UploadBusyError: another process uploads this file.
             FileChangedError: the file changed meanwhile.
-            VideoCloudError: the server refused, or could not be reached.
+            ClientError: the server refused, or could not be reached.
 
         """
         source = Source(file)

@@ -7,26 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from openstage.client import wire
-from openstage.client.errors import (
-    ApiError,
+from openstage.client.errors import ApiError, ClientError, FileChangedError, ProtocolError, UnreachableError
+from openstage.client.source import Source
+from openstage.client.video import wire
+from openstage.client.video.errors import (
     DigestMismatchError,
     FailedError,
-    FileChangedError,
     InvalidInputError,
     OAuthError,
-    ProtocolError,
     UnknownFileError,
-    UnreachableError,
     UploadCancelledError,
-    VideoCloudError,
     VideoNotFoundError,
 )
-from openstage.client.journal import Journal, Record
-from openstage.client.models import Progress, State, Video
-from openstage.client.ranges import Range, cut, from_wire, missing, total
-from openstage.client.session import Session
-from openstage.client.source import MultipartPiece, Piece, Source
+from openstage.client.video.journal import Journal, Record
+from openstage.client.video.models import Progress, State, Video
+from openstage.client.video.pieces import MultipartPiece, Piece
+from openstage.client.video.ranges import Range, cut, from_wire, missing, total
+from openstage.client.video.session import Session
 
 Framing = Literal["raw", "multipart"]
 """How a piece is put into a request: as the whole body, or as one part of a form (the document's way)."""
@@ -81,7 +78,7 @@ class Upload:
         """Send the file, or what is missing of it.
 
         Raises:
-            VideoCloudError: it could not be done; what was acknowledged is on record for the next run.
+            ClientError: it could not be done; what was acknowledged is on record for the next run.
 
         """
         record = await self._resume()
@@ -166,7 +163,7 @@ class Upload:
             raise UnknownFileError(error.code, call=error.call, message=error.message) from error
 
     async def _cancel(self, record: Record) -> None:
-        with contextlib.suppress(VideoCloudError):
+        with contextlib.suppress(ClientError):
             await self._session.call(lambda token: wire.cancel_upload(self._session.hosts, token, record.file_id))
 
     # --- sending --------------------------------------------------------------------------------------------------

@@ -1,87 +1,16 @@
 """What goes over the wire: each call of the document as a request made and a reply read, without any I/O."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from openstage.client.credentials import Credentials, Grant, Tokens
-from openstage.client.errors import ApiError, ProtocolError, UnreachableError, VideoCloudError, error_for
+from openstage.client.errors import ApiError, ProtocolError
+from openstage.client.requests import NOT_NOW, Body, Hosts, Reply, Request, no_envelope
+from openstage.client.tokens import Tokens
+from openstage.client.video.credentials import Credentials, Grant
+from openstage.client.video.errors import error_for
 
 SUCCESS: Final = "A00000"
-SECRET_PARAMETERS: Final = frozenset({"access_token", "refresh_token", "client_secret"})
-NOT_NOW: Final = frozenset({408, 429, 500, 502, 503, 504})
-"""HTTP statuses after which the same request is worth another try."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hosts:
-    """Base addresses of the two roles: moving bytes, and the open API."""
-
-    upload: str
-    api: str
-
-    @classmethod
-    def parse(cls, base: str, upload: str | None, api: str | None) -> "Hosts":
-        """Check the addresses; a role without one of its own is at `base`.
-
-        Raises:
-            ValueError: an address is not `http://…` or `https://…`.
-
-        """
-        for url in (upload or base, api or base):
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError(f"not an address of a server (http://host:port): {url!r}")
-        return cls(upload=(upload or base).rstrip("/"), api=(api or base).rstrip("/"))
-
-
-class Body(Protocol):
-    """Bytes to send; can be sent again from the start."""
-
-    @property
-    def length(self) -> int:
-        """Number of bytes."""
-        ...
-
-    def chunks(self) -> Iterator[bytes]:
-        """Begin (anew) and give the bytes piecemeal; reads from disk, so it may block for a moment."""
-        ...
-
-    def sent(self, count: int) -> None:
-        """Hear that `count` bytes more have been handed to the network."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request; its repr shows nothing that is secret."""
-
-    call: str
-    """Last part of the path: names the call in messages and chooses the meaning of codes."""
-    method: str
-    url: str
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: Body | None = field(default=None, repr=False)
-
-    def redact(self, text: str) -> str:
-        """Take the secrets of this request out of a text that the server sent."""
-        for name, value in (*self.query.items(), *self.headers.items()):
-            if name in SECRET_PARAMETERS and value:
-                text = text.replace(value, "REDACTED")
-        return text
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP reply."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    content: bytes
+SMALLER_PIECES: Final = "use a smaller piece_size, or raise its limit (nginx: client_max_body_size)"
 
 
 def read(request: Request, reply: Reply) -> dict[str, Any]:
@@ -96,28 +25,12 @@ def read(request: Request, reply: Reply) -> dict[str, Any]:
         ProtocolError: the reply is not of this interface.
 
     """
-    envelope = _envelope(reply)
+    envelope = reply.envelope()
     if envelope is not None and envelope.get("code") == SUCCESS and reply.status < 400:
         return envelope
-    raise _failure(request, reply, envelope)
-
-
-def _failure(request: Request, reply: Reply, envelope: dict[str, Any] | None) -> VideoCloudError:
     if envelope is not None and envelope.get("code") not in (None, SUCCESS) and reply.status not in NOT_NOW:
-        return _refusal(request, envelope)
-    where = f"{request.call} at {request.url}"
-    if reply.status in NOT_NOW:
-        said = request.redact(str((envelope or {}).get("msg") or "")) or "no reason given"
-        return UnreachableError(f"{where}: the server says HTTP {reply.status} ({said})", status=reply.status)
-    if 300 <= reply.status < 400:
-        target = reply.headers.get("location", "").partition("?")[0]
-        return ProtocolError(f"{where}: redirected to {target!r}; use that host's address instead")
-    if reply.status == 413 and request.body is not None:
-        return ProtocolError(
-            f"{where}: a proxy takes no request of {request.body.length} bytes; use a smaller piece_size, or raise its "
-            "limit (nginx: client_max_body_size)"
-        )
-    return ProtocolError(f"{where}: HTTP {reply.status} and no reply of this interface; is the address right?")
+        raise _refusal(request, envelope)
+    raise no_envelope(request, reply, str((envelope or {}).get("msg") or ""), SMALLER_PIECES)
 
 
 def _refusal(request: Request, envelope: Mapping[str, Any]) -> ApiError:
@@ -129,14 +42,6 @@ def _refusal(request: Request, envelope: Mapping[str, Any]) -> ApiError:
         message=request.redact(str(message or "")),
         data=data if isinstance(data, dict) else None,
     )
-
-
-def _envelope(reply: Reply) -> dict[str, Any] | None:
-    try:
-        envelope = json.loads(reply.content)
-    except ValueError:
-        return None
-    return envelope if isinstance(envelope, dict) else None
 
 
 def text_of(call: str, data: object, name: str) -> str:
@@ -174,7 +79,7 @@ def read_tokens(request: Request, reply: Reply) -> Tokens:
         VideoCloudError: as `read`.
 
     """
-    envelope = _envelope(reply) or {}
+    envelope = reply.envelope() or {}
     if "access_token" not in envelope or reply.status >= 400:
         envelope = read(request, reply)
     data = envelope if "access_token" in envelope else envelope.get("data")

@@ -1,0 +1,1 @@
+"""The documented video cloud interface, without I/O of its own: `openstage.client.VideoCloud`."""
