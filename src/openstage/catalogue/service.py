@@ -1,0 +1,93 @@
+"""What surfaces do with the catalogue: look at tracks and offers, and search.
+
+Functions that must be part of a purchase's transaction are in `queries.py`; those take a connection.
+"""
+
+from collections.abc import Sequence
+
+from openstage.catalogue import queries
+from openstage.catalogue.errors import UnknownOffer, UnknownTrack
+from openstage.catalogue.models import Categories, Offer, Page, Search, Track, TrackFile
+from openstage.database.engine import Database
+from openstage.errors import Unavailable
+
+LARGEST_ID = 2**63 - 1
+
+
+class Catalogue:
+    """The licensable tracks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def track(self, audio_id: int, *, removed: bool = False) -> Track:
+        """Return a track.
+
+        Args:
+            audio_id: its public number.
+            removed: also one that has been taken out of the catalogue, as purchases may name it.
+
+        Raises:
+            UnknownTrack: there is none.
+
+        """
+        found: Track | None = None
+        if 0 < audio_id <= LARGEST_ID:
+            async with self._database.connection() as connection:
+                found = await queries.track(connection, audio_id, removed=removed)
+        if found is None:
+            raise UnknownTrack
+        return found
+
+    async def tracks(self, audio_ids: Sequence[int]) -> list[Track]:
+        """Return those of some tracks that are in the catalogue, in the order asked for."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(queries.TRACKS_BY_ID, (list(audio_ids),))
+            return [queries.track_of(row[1:]) for row in await cursor.fetchall()]
+
+    async def file(self, file_id: int) -> TrackFile:
+        """Return a file of a track, also an earlier one.
+
+        Raises:
+            UnknownTrack: there is none.
+
+        """
+        async with self._database.connection() as connection:
+            found = await queries.track_file(connection, file_id)
+        if found is None:
+            raise UnknownTrack("There is no such file of a track.")
+        return found
+
+    async def offers(self, track_id: int) -> list[Offer]:
+        """Return under which offers a track is sold, the cheapest first; none where it has no file yet."""
+        async with self._database.connection() as connection:
+            return await queries.offers(connection, [track_id])
+
+    async def offer(self, track_id: int, offer_id: int) -> Offer:
+        """Return one of a track's offers.
+
+        Raises:
+            UnknownOffer: the track isn't sold under it.
+
+        """
+        found = next((each for each in await self.offers(track_id) if each.id == offer_id), None)
+        if found is None:
+            raise UnknownOffer
+        return found
+
+    async def categories(self) -> Categories:
+        """Return all categories, bands of tempo and levels."""
+        async with self._database.connection() as connection:
+            return await queries.categories(connection)
+
+    async def search(self, wanted: Search) -> Page:
+        """Return a page of what is found.
+
+        Raises:
+            BadQuery: the text can't be understood; its message says where.
+            BadValue: a page, a size or a range that can't be.
+            TooDeep: the page lies beyond the first `DEEPEST` tracks.
+            Unavailable: the index isn't there yet, or the database is away.
+
+        """
+        raise Unavailable("The search index is being made; try again in a moment.")
