@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from openstage.catalogue.models import TrackFile
+
 Standing = Literal["valid", "refunded"]
 """Whether the licence that was bought still holds."""
 TransactionKind = Literal["purchase", "refund", "payment"]
@@ -30,26 +32,6 @@ class BoughtOffer:
 
 
 @dataclass(frozen=True, slots=True)
-class BoughtFile:
-    """The version of a track's file that was bought. It stays, however the catalogue changes."""
-
-    id: int
-    key: str
-    """Key in the object store."""
-    sha256: str
-    """Of the bytes that are delivered; 64 hex digits."""
-    byte_size: int
-    content_type: str
-    file_name: str
-    """Name under which it is delivered, in any script."""
-
-    @property
-    def format(self) -> str:
-        """What was bought as a file name's ending, in small letters: `mp3`, `wav`."""
-        return self.file_name.rpartition(".")[2].lower()
-
-
-@dataclass(frozen=True, slots=True)
 class Purchase:
     """A licence that was bought, with everything as it was at that moment."""
 
@@ -63,15 +45,17 @@ class Purchase:
     """Who actually bought: a member, or the main account itself."""
     third_user_id: str
     """The app's own name for the member; empty: the main account."""
-    track_id: int
     audio_id: int
+    """Number of the track; it may have been removed from the catalogue since. `title` and `artist` are as bought."""
     title: str
     artist: str
     offer: BoughtOffer
     price: Decimal
+    """What was charged, in `currency`; two decimals."""
     currency: str
     """ISO 4217, such as `CNY`."""
-    file: BoughtFile
+    file: TrackFile
+    """The version that was bought: its bytes stay as they were, however the catalogue is imported again."""
     warrant_name: str
     """To whom the licence is granted."""
     is_test: bool
@@ -87,6 +71,11 @@ class Purchase:
     def sha256(self) -> str:
         """Digest of the delivered file; 64 hex digits."""
         return self.file.sha256
+
+    @property
+    def format(self) -> str:
+        """What is delivered, as a file name's ending in small letters: `mp3`, `wav`."""
+        return self.file.file_name.rpartition(".")[2].lower()
 
     @property
     def standing(self) -> Standing:
