@@ -10,6 +10,8 @@ State = Literal[
 Review = Literal["none", "pending", "approved", "refused"]
 RenditionKind = Literal["hls_video", "hls_audio", "mp4", "mp3"]
 PictureKind = Literal["original", "img", "thumbnail"]
+Access = Literal["public", "friends", "private"]
+"""Who may see a work: everybody, friends of the person who made it, that person alone."""
 
 LARGEST_PAGE = 100
 """Most works that one page of a listing holds."""
@@ -72,6 +74,8 @@ class Work:
     """What a person should know of the run under way, such as that encoding is slower than playing; else empty."""
     claim: str = ""
     """Random name of the run under way; empty if none is. Before `pending` it works on an upload that is coming in."""
+    access: Access = "public"
+    """Who may see it once it is published; `works.visibility` decides."""
 
     @property
     def visible(self) -> bool:

@@ -7,18 +7,18 @@ from psycopg.rows import class_row
 from openstage.database.engine import Connection
 from openstage.works.models import Extra, Loudness, Picture, Rendition, Segment, Storyboard, Work
 
-_COLUMNS: Final = """
+COLUMNS: Final = """
     work.id, file_id, slug, app_id, user_id, state, review, reason, title, description, tags, category, described_at,
     file_size, duration_ms, step, percent, play_count, pending, last_fault, work.run, created_at, changed_at,
     published_at, deleted_at, purged_at,
     array(select kind from picture p where p.work_id = work.id and p.run = work.run order by kind) as pictures,
-    notice, claim
+    notice, claim, access
     """
 """Columns of a `Work`, in the order of its fields."""
 # One text per query, whatever the parameters: psycopg then prepares it after a few uses.
-_SELECT: Final = f"select {_COLUMNS} from work where "
+_SELECT: Final = f"select {COLUMNS} from work where "
 BY_FILE_ID: Final = f"""
-    select asked.number, {_COLUMNS}
+    select asked.number, {COLUMNS}
     from unnest(%s::text[]) with ordinality as asked (file_id, number) join work using (file_id)
     where deleted_at is null
     """

@@ -1,2 +1,53 @@
 -- Recordings of the karaoke dialect, who may see a work, friends.
-select 1;
+
+alter table work add column access text not null default 'public' check (access in ('public', 'friends', 'private'));
+
+-- What a singer's app says of a recording, word for word; the work beside it is what plays.
+create table recording (
+    work_id        bigint      primary key references work on delete cascade,
+    ugc_id         text        not null unique,                  -- 48 hex digits
+    share_id       text        not null unique,                  -- 16 characters of base 62, in share addresses
+    song_id        text        not null,
+    song_name      text        not null,
+    song_type      integer     not null,
+    publish_type   integer     not null,                         -- who could see it when it came: 0 all, 1 friends, 2 nobody
+    share_type     integer     not null,                         -- kept and told; nothing here goes by it
+    score          integer     not null,
+    score_rank     integer     not null,
+    content        text        not null,                         -- what the singer says about it
+    cover          text        not null,                         -- http(s) address of a picture elsewhere, or ''
+    file_name      text        not null,
+    file_sha       text        not null,                         -- SHA-1 or SHA-256 of the file in hex, as it was sent and found right; or ''
+    is_segment     boolean     not null,
+    segment_start  integer     not null,                         -- milliseconds of the song
+    segment_end    integer     not null,
+    sentence_count integer     not null,
+    imei           text        not null,
+    device_id      text        not null,
+    callback_url   text        not null                          -- hears what becomes of it, or ''
+);
+
+-- A file that is still to be fetched for a work, from the address that its app named. The row goes when it is here, or
+-- won't come; an address may hold somebody's credentials.
+create table recording_fetch (
+    work_id        bigint      primary key references work on delete cascade,
+    url            text        not null,
+    file_size      bigint,                                       -- bytes it must have; null: not said
+    file_sha       text        not null,                         -- what it must have, see recording.file_sha
+    claim          text        not null default '',              -- who fetches it: only they may end it
+    tries          integer     not null default 0,               -- begun ones
+    received       bigint      not null default 0,               -- bytes of the try under way, for progress
+    last_fault     text        not null default '',
+    created_at     timestamptz not null default now(),
+    changed_at     timestamptz not null default now()
+);
+
+-- Friends: a pair stands twice, once from each side.
+create table friendship (
+    account_id     bigint      not null references account on delete cascade,
+    friend_id      bigint      not null references account on delete cascade,
+    created_at     timestamptz not null default now(),
+    primary key (account_id, friend_id),
+    check (account_id <> friend_id)
+);
+create index on friendship (friend_id);

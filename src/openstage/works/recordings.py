@@ -1,0 +1,148 @@
+"""Recordings: what a singer's app says of a work beside its metadata, and the names by which it is known.
+
+A recording is one row beside its work. `ugc_id` names it to its singer's apps, `share_id` in addresses that people pass
+on; both come from a cryptographic source, so that who hasn't been told can't guess them.
+"""
+
+import dataclasses
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+from openstage.database.engine import Connection, Database
+from openstage.database.lookups import SharedLookup
+from openstage.database.text import storable
+from openstage.works.errors import UnknownWork
+from openstage.works.models import Access, Work
+from openstage.works.queries import COLUMNS
+from openstage.works.service import new_slug
+
+UGC_ID_BYTES: Final = 24
+
+ACCESS: Final[tuple[Access, ...]] = ("public", "friends", "private")
+"""Who may see a recording, by the number that stands for it in calls (`publish_type`, `set_ugc_access`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an app says of a recording, in the terms of the document."""
+
+    song_id: str = ""
+    song_name: str = ""
+    song_type: int = 0
+    publish_type: int = 0
+    """Who may see it when it comes, see `ACCESS`; `Work.access` says who may now."""
+    share_type: int = 0
+    """Kept and told; nothing here goes by it."""
+    score: int = 0
+    score_rank: int = 0
+    content: str = ""
+    """What the singer says about it."""
+    cover: str = ""
+    """http(s) address of a picture elsewhere; empty: none."""
+    file_name: str = ""
+    file_sha: str = ""
+    """SHA-1 or SHA-256 of the file in lower-case hex, as sent; empty: not sent."""
+    is_segment: bool = False
+    """It is a part of the song, from `segment_start` to `segment_end`."""
+    segment_start: int = 0
+    """Milliseconds of the song."""
+    segment_end: int = 0
+    sentence_count: int = 0
+    """Lines that were sung."""
+    imei: str = ""
+    device_id: str = ""
+    """The header `Device-ID`."""
+    callback_url: str = ""
+    """Hears what becomes of it; empty: nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording as it is kept."""
+
+    work_id: int
+    ugc_id: str
+    """48 hex digits."""
+    share_id: str
+    """16 characters of base 62."""
+    about: About
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedWork:
+    """A work and the recording it is."""
+
+    work: Work
+    recording: Recording
+
+
+_ABOUT: Final[LiteralString] = (
+    "song_id, song_name, song_type, publish_type, share_type, score, score_rank, content, cover, file_name, file_sha,"
+    " is_segment, segment_start, segment_end, sentence_count, imei, device_id, callback_url"
+)
+"""Columns of an `About`, in the order of its fields."""
+RECORDING_COLUMNS: Final[LiteralString] = "recording.work_id, ugc_id, share_id, " + _ABOUT
+"""Columns of a `Recording`, in the order that `recording_of` reads."""
+_WORK_FIELDS: Final = len(dataclasses.fields(Work))
+
+
+def _lookup(column: LiteralString) -> LiteralString:
+    return (
+        f"select asked.number, {COLUMNS}, {RECORDING_COLUMNS}"
+        f" from unnest(%s::text[]) with ordinality as asked (name, number) join recording on {column} = asked.name"
+        " join work on work.id = recording.work_id where deleted_at is null"
+    )
+
+
+def recording_of(row: tuple[Any, ...]) -> Recording:
+    """Return the recording of a row of `RECORDING_COLUMNS`."""
+    return Recording(row[0], row[1], row[2], About(*row[3:]))
+
+
+def recorded_work_of(row: tuple[Any, ...]) -> RecordedWork:
+    """Return the work and recording of a row of `queries.COLUMNS` and `RECORDING_COLUMNS`."""
+    return RecordedWork(Work(*row[:_WORK_FIELDS]), recording_of(row[_WORK_FIELDS:]))
+
+
+async def create(connection: Connection, work_id: int, about: About) -> Recording:
+    """Enter the recording of a work that has just been entered, and who may see it; part of the caller's transaction.
+
+    `about` is kept as it is: who reads it from a request checks it (lengths, addresses).
+    """
+    recording = Recording(work_id, secrets.token_hex(UGC_ID_BYTES), new_slug(), about)
+    values = [recording.work_id, recording.ugc_id, recording.share_id, *dataclasses.astuple(about)]
+    places = ", ".join(["%s"] * len(values))
+    await connection.execute(
+        f"insert into recording (work_id, ugc_id, share_id, {_ABOUT}) values ({places})".encode(), values
+    )
+    await connection.execute("update work set access = %s where id = %s", (ACCESS[about.publish_type], work_id))
+    return recording
+
+
+class Recordings:
+    """Looks recordings up. Who may see one is not decided here: see `works.visibility`."""
+
+    def __init__(self, database: Database) -> None:
+        self._by_ugc_id = SharedLookup(database, _lookup("ugc_id"))
+        self._by_share_id = SharedLookup(database, _lookup("share_id"))
+
+    async def by_ugc_id(self, ugc_id: str) -> RecordedWork:
+        """Return a recording and its work, in whatever state, by the name its singer's apps have for it.
+
+        Raises:
+            UnknownWork: there is none, or it is deleted.
+
+        """
+        return await _found(self._by_ugc_id, ugc_id)
+
+    async def by_share_id(self, share_id: str) -> RecordedWork:
+        """Return a recording and its work, in whatever state, by the name in its share address; raises UnknownWork."""
+        return await _found(self._by_share_id, share_id)
+
+
+async def _found(lookup: SharedLookup, name: str) -> RecordedWork:
+    row = await lookup.row(storable(name))
+    if row is None:
+        raise UnknownWork("There is no such recording.")
+    return recorded_work_of(row)
