@@ -5,12 +5,15 @@
 
 import ipaddress
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -20,6 +23,7 @@ ReviewMode = Literal["none", "before", "after"]
 EncoderChoice = Literal["auto", "software", "nvenc", "vaapi", "qsv"]
 Seconds = PositiveInt
 Bytes = PositiveInt
+Money = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
 
 MIB = 1024**2
 GIB = 1024**3
@@ -30,6 +34,23 @@ def _networks(text: str) -> str:
     for part in filter(None, map(str.strip, text.split(","))):
         ipaddress.ip_network(part, strict=False)
     return text
+
+
+def _listed(value: object) -> object:
+    """Take a list as one text too, with commas between, as a variable of the environment holds it."""
+    return [part for part in map(str.strip, value.split(",")) if part] if isinstance(value, str) else value
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("no such time zone; names are like Asia/Shanghai, Europe/Berlin, UTC") from error
+    return name
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
 
 
 class Settings(BaseSettings):
@@ -97,6 +118,15 @@ class Settings(BaseSettings):
             " (`X-Forwarded-For`) is believed, and counts where guesses are limited."
         ),
     ] = "127.0.0.0/8, ::1"
+    outbound_allow: Annotated[
+        list[str],
+        NoDecode,
+        BeforeValidator(_listed),
+        Field(
+            description="Host names (`media.internal`, `*.internal`), addresses and networks (`10.1.0.0/16`), with"
+            " commas between, that users' links and callbacks may lead to although they aren't public."
+        ),
+    ] = []
     max_upload: Annotated[Bytes, Field(description="Largest file that may be uploaded, in bytes.")] = 256 * GIB
     max_piece: Annotated[Bytes, Field(description="Largest piece of an upload, in bytes.")] = 16 * GIB
     min_free: Annotated[
@@ -108,6 +138,27 @@ class Settings(BaseSettings):
         8192 * 4320
     )
     max_streams: Annotated[PositiveInt, Field(description="Most streams a file may have.")] = 64
+
+    # --- music library ----------------------------------------------------------------------------------------
+    currency: Annotated[
+        str,
+        Field(
+            description="Currency of all prices, by its ISO 4217 code; prices have two decimals.", pattern="^[A-Z]{3}$"
+        ),
+    ] = "CNY"
+    credit_limit: Annotated[
+        Money | None,
+        BeforeValidator(_empty_is_none),
+        Field(
+            description="What an app may owe for licences unless it has a limit of its own; 0: it pays ahead; empty: no"
+            " limit."
+        ),
+    ] = None
+    time_zone: Annotated[
+        str,
+        AfterValidator(_zone),
+        Field(description="Time zone of the music library's dates, on the wire and on certificates."),
+    ] = "Asia/Shanghai"
 
     # --- lifetimes --------------------------------------------------------------------------------------------
     access_token_lifetime: Annotated[Seconds, Field(description="Life of an access token.")] = 1 * DAY
@@ -126,7 +177,14 @@ class Settings(BaseSettings):
     device_code_lifetime: Annotated[
         Seconds, Field(description="For so long a device waits for the person who confirms its sign-in.")
     ] = 15 * 60
+    ticket_lifetime: Annotated[
+        Seconds, Field(description="For so long a QR code waits for the person who confirms the sign-in.")
+    ] = 10 * 60
     address_lifetime: Annotated[Seconds, Field(description="Life of a signed media address.")] = 15 * 60
+    library_address_lifetime: Annotated[
+        Seconds,
+        Field(description="Life of the music library's addresses: previews, waveforms, files that were bought."),
+    ] = 10 * 60
     upload_lifetime: Annotated[Seconds, Field(description="Life of an unfinished upload after its last piece.")] = (
         7 * DAY
     )

@@ -67,6 +67,8 @@ def as_markdown() -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return value if isinstance(value, int | float | bool) else str(value)
 
 
