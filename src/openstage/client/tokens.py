@@ -5,7 +5,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +41,55 @@ class TokenStore(Protocol):
     def save(self, key: str, tokens: Tokens) -> None:
         """Keep tokens under `key`."""
         ...
+
+
+class TokenKeeper:
+    """Tokens that tasks or threads use together; of those that find them ended, one renews them.
+
+    Args:
+        key: names server, app and user in the store.
+        tokens: tokens that are there already.
+        store: keeps them between runs.
+        lock: of the transport that runs the tasks or threads.
+        renew: gets new tokens, from the old ones if there are any.
+
+    """
+
+    def __init__(
+        self,
+        key: str,
+        tokens: Tokens | None,
+        store: TokenStore | None,
+        lock: contextlib.AbstractAsyncContextManager[None],
+        renew: Callable[[Tokens | None], Awaitable[Tokens]],
+    ) -> None:
+        self.key = key
+        self._tokens = tokens
+        self._store = store
+        self._lock = lock
+        self._renew = renew
+
+    async def current(self) -> Tokens:
+        """Give tokens that should be good now."""
+        tokens = self._tokens
+        return tokens if tokens is not None and tokens.fresh else await self.replace(tokens)
+
+    async def replace(self, stale: Tokens | None) -> Tokens:
+        """Give others in place of tokens that are not good."""
+        async with self._lock:
+            tokens = self._tokens
+            if tokens is stale and self._store is not None:
+                tokens = self._store.load(self.key) or tokens  # another process may have renewed them
+            if tokens is not None and tokens != stale and tokens.fresh:
+                self._tokens = tokens
+                return tokens
+            return self._keep(await self._renew(tokens or stale))
+
+    def _keep(self, tokens: Tokens) -> Tokens:
+        self._tokens = tokens
+        if self._store is not None:
+            self._store.save(self.key, tokens)
+        return tokens
 
 
 class FileTokenStore:

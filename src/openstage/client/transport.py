@@ -48,6 +48,10 @@ class Transport(Protocol):
         """Run jobs at once. The first that fails stops the others, and its error is raised."""
         ...
 
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do work that blocks, such as reading a file, where it holds nobody else up."""
+        ...
+
     def lock(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Make a lock, for tasks or threads, whichever this transport runs."""
         ...
@@ -88,10 +92,21 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 def _request(client: httpx.Client | httpx.AsyncClient, request: Request, content: Any) -> httpx.Request:
     headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **request.headers}
     made = client.build_request(
-        request.method, request.url, params=dict(request.query) or None, headers=headers, content=content
+        request.method,
+        request.url,
+        params=dict(request.query) or None,
+        headers=headers,
+        content=content,
+        timeout=_timeout(client.timeout, request.patience),
     )
     made.url = RedactedUrl(made.url)
     return made
+
+
+def _timeout(usual: httpx.Timeout, patience: float | None) -> httpx.Timeout:
+    if not patience or usual.read is None:
+        return usual
+    return httpx.Timeout(usual.connect, read=usual.read + patience, write=usual.write, pool=usual.pool)
 
 
 def _reply(response: httpx.Response) -> Reply:
@@ -162,6 +177,10 @@ class BlockingTransport:
         if errors:
             raise errors[0]
 
+    async def aside(self, work: Callable[[], T]) -> T:
+        """As `Transport.aside`: the thread is the caller's own."""
+        return work()
+
     def lock(self) -> contextlib.AbstractAsyncContextManager[None]:
         """As `Transport.lock`."""
         return _ThreadLock()
@@ -215,6 +234,10 @@ class AsyncioTransport:
                     group.create_task(job())
         except BaseExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """As `Transport.aside`, in a thread."""
+        return await asyncio.to_thread(work)
 
     def lock(self) -> contextlib.AbstractAsyncContextManager[None]:
         """As `Transport.lock`."""

@@ -6,7 +6,7 @@ from typing import Any
 from openstage.client.errors import ApiError
 from openstage.client.exchange import Exchange, Retry
 from openstage.client.requests import Hosts, Request
-from openstage.client.tokens import Tokens, TokenStore
+from openstage.client.tokens import TokenKeeper, Tokens, TokenStore
 from openstage.client.transport import Transport
 from openstage.client.video import wire
 from openstage.client.video.credentials import Credentials, Grant
@@ -38,9 +38,7 @@ class Session:
         self.credentials = credentials
         self.grant = grant
         self._exchange = Exchange(transport, retry)
-        self._tokens = tokens
-        self._store = store
-        self._renewing = transport.lock()
+        self._tokens = TokenKeeper(self.key, tokens, store, transport.lock(), self._refresh_or_authorise)
 
     @property
     def key(self) -> str:
@@ -58,11 +56,11 @@ class Session:
             ClientError: the call failed for good.
 
         """
-        tokens = await self._current()
+        tokens = await self._tokens.current()
         try:
             return await self.exchange(make(tokens.access_token), patient=patient)
         except (TokenExpiredError, TokenInvalidError):
-            renewed = await self._renew(tokens)
+            renewed = await self._tokens.replace(tokens)
         return await self.exchange(make(renewed.access_token), patient=patient)
 
     async def exchange(self, request: Request, *, patient: bool = True) -> dict[str, Any]:
@@ -77,25 +75,7 @@ class Session:
 
     async def tokens(self) -> Tokens:
         """Give tokens that should be good now."""
-        return await self._current()
-
-    async def _current(self) -> Tokens:
-        tokens = self._tokens
-        return tokens if tokens is not None and tokens.fresh else await self._renew(tokens)
-
-    async def _renew(self, stale: Tokens | None) -> Tokens:
-        """Replace tokens that are not good; of many that ask at once one does it."""
-        async with self._renewing:
-            tokens = self._tokens
-            if tokens is stale and self._store is not None:
-                tokens = self._store.load(self.key) or tokens  # another process may have renewed them
-            if tokens is not None and tokens != stale and tokens.fresh:
-                self._tokens = tokens
-                return tokens
-            self._tokens = await self._refresh_or_authorise(tokens or stale)
-            if self._store is not None:
-                self._store.save(self.key, self._tokens)
-            return self._tokens
+        return await self._tokens.current()
 
     async def _refresh_or_authorise(self, tokens: Tokens | None) -> Tokens:
         if tokens is not None and tokens.refresh_token:
