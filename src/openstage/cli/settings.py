@@ -69,6 +69,8 @@ def as_markdown() -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if value is None:
+        return ""
     return value if isinstance(value, int | float | bool) else str(value)
 
 
