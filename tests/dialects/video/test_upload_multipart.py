@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openstage.dialects.video.errors import BadInput
-from openstage.dialects.video.multipart import MultipartScanner, PartBegin, PartEnd, declared_boundary
+from openstage.dialects.multipart import MultipartBroken, MultipartScanner, PartBegin, PartEnd, declared_boundary
 from tests.dialects.video.conftest import UploadServer
 from tests.uploads.wire import multipart
 
@@ -77,7 +76,7 @@ def test_parts_are_the_same_in_any_chunks(data: st.DataObject) -> None:
 def test_a_declared_boundary_is_needed_only_after_a_preamble() -> None:
     body = b"This is a preamble.\r\n--not this\r\n" + BODIES["usual"]
     assert scan(body, [5], b"----=_Part_7") == EXPECTED
-    with pytest.raises(BadInput):
+    with pytest.raises(MultipartBroken):
         scan(body)
 
 
@@ -126,7 +125,7 @@ def test_names_of_parts(disposition: bytes, name: str, is_file: bool) -> None:
     ],
 )
 def test_what_never_becomes_multipart_is_refused_early(body: bytes) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(MultipartBroken):
         scan(body, range(100, len(body), 100))
 
 

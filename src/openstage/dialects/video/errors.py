@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from openstage.dialects.multipart import MultipartBroken
 from openstage.dialects.video.envelope import FAILURE, reply
 from openstage.errors import DomainError, Unavailable
 from openstage.identity import errors as identity
@@ -58,6 +59,7 @@ _CODES: Final[dict[type[DomainError], str]] = {
     uploads.MissingRanges: "A00010",
     works.BadMetadata: "A00010",
     BadInput: "A00010",
+    MultipartBroken: "A00010",
     UnsupportedGrant: "A21328",
     UnknownCall: "Q00002",
 }

@@ -12,8 +12,8 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 
+from openstage.dialects.multipart import MultipartBroken, MultipartScanner, PartBegin, PartEnd, declared_boundary
 from openstage.dialects.video.errors import BadInput
-from openstage.dialects.video.multipart import MultipartScanner, PartBegin, PartEnd, declared_boundary
 
 LONGEST_BODY: Final = 512 * 1024
 """Bytes of a body that holds nothing but parameters; to take it apart holds up everybody else."""
@@ -138,7 +138,7 @@ def parse_multipart(data: bytes, content_type: str) -> list[tuple[str, str]]:
                     break
             else:
                 value += event
-    except BadInput:
+    except MultipartBroken:
         pass
     _require_few(len(fields))
     return fields

@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from openstage.dialects.video.bodies import Body, MultipartBody, Spool, without_line_end
+from openstage.dialects.bodies import Body, MultipartBody
+from openstage.dialects.multipart import PartBegin
+from openstage.dialects.video.bodies import Spool, without_line_end
 from openstage.dialects.video.envelope import SUCCESS, reply
 from openstage.dialects.video.errors import BadInput, Call, Handler, UnknownCall
-from openstage.dialects.video.multipart import PartBegin
 from openstage.dialects.video.parameters import Parameters, decode, known_parameters, parse_body, read_parameters
 from openstage.errors import DomainError
 from openstage.identity.models import Caller

@@ -1,8 +1,8 @@
 """A forgiving push scanner for multipart/form-data, made to stream one large part at the speed of the wire.
 
-Clients of this dialect declare no boundary, quote it oddly, write header names in lower case, and add or leave out line
-ends around the closing delimiter. The document promises that "the server finds the boundary by itself", so it is read
-off the first line; a declared one is only needed where a preamble comes first.
+Clients of the video dialect declare no boundary, quote it oddly, write header names in lower case, and add or leave out
+line ends around the closing delimiter. Its document promises that "the server finds the boundary by itself", so it is
+read off the first line; a declared one is only needed where a preamble comes first.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from openstage.dialects.video.errors import BadInput
+from openstage.errors import DomainError
 
 LONGEST_BOUNDARY: Final = 256
 LONGEST_HEADERS: Final = 16 * 1024
@@ -20,6 +20,12 @@ LONGEST_HEADERS: Final = 16 * 1024
 _NAME = re.compile(rb'(?:^|[;\s])name\s*=\s*("(?:\\.|[^"\\])*"|[^;\s]*)', re.IGNORECASE)
 _FILENAME = re.compile(rb"(?:^|[;\s])filename\*?\s*=", re.IGNORECASE)
 _BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]*)"|([^;,\s]*))', re.IGNORECASE)
+
+
+class MultipartBroken(DomainError):
+    """What came can't be multipart/form-data, or ends before it is whole."""
+
+    code = "dialect.multipart_broken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class MultipartScanner:
         """Take the next bytes of the body; the events must be consumed before the next call.
 
         Raises:
-            BadInput: what came can't be multipart/form-data.
+            MultipartBroken: what came can't be multipart/form-data.
 
         """
         data = self._held + chunk if self._held else chunk
@@ -100,18 +106,18 @@ class MultipartScanner:
         """Say that the body has ended.
 
         Raises:
-            BadInput: its closing delimiter is missing.
+            MultipartBroken: its closing delimiter is missing.
 
         """
         if self._state is not _State.END:
-            raise BadInput("The multipart body ends before its closing delimiter.")
+            raise MultipartBroken("The multipart body ends before its closing delimiter.")
 
     def _preamble(self, data: bytes) -> int | None:
         """Find the first delimiter; position after its line, or None for more bytes."""
         start = len(data) - len(data.lstrip(b"\r\n"))
         if not data.startswith(b"--"[: len(data) - start], start):
             if self._boundary is None:
-                raise BadInput("The multipart body doesn't begin with a boundary.")
+                raise MultipartBroken("The multipart body doesn't begin with a boundary.")
             start = data.find(b"\n--" + self._boundary) + 1
         line_end = data.find(b"\n", start) if start or data.startswith(b"-") else -1
         if line_end < 0:
@@ -122,7 +128,7 @@ class MultipartScanner:
             return None
         line = data[start:line_end].rstrip(b" \t\r")
         if not 2 < len(line) <= LONGEST_BOUNDARY:
-            raise BadInput("The multipart body doesn't begin with a boundary.")
+            raise MultipartBroken("The multipart body doesn't begin with a boundary.")
         if self._boundary is not None and line == b"--" + self._boundary + b"--":
             self._state = _State.END
             return len(data)
@@ -198,7 +204,7 @@ class MultipartScanner:
     def _hold(self, data: bytes, position: int, limit: int, message: str) -> None:
         """Keep the rest until more comes, unless that is already too much."""
         if len(data) - position > limit:
-            raise BadInput(message)
+            raise MultipartBroken(message)
         self._held = data[position:]
 
 
