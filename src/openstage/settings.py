@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         Field(description="Time zone of the music library's dates, on the wire and on certificates."),
     ] = "Asia/Shanghai"
 
+    licensor: Annotated[
+        str,
+        Field(description="Who grants the licences, as certificates say; empty: the public address.", max_length=300),
+    ] = ""
+
     # --- lifetimes --------------------------------------------------------------------------------------------
     access_token_lifetime: Annotated[Seconds, Field(description="Life of an access token.")] = 1 * DAY
     refresh_token_lifetime: Annotated[Seconds, Field(description="Life of a refresh token.")] = 30 * DAY

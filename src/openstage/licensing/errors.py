@@ -59,3 +59,9 @@ class BadAmount(DomainError):
     """An amount of money is not one: not a number, negative, or finer than the currency."""
 
     code = "licensing.bad_amount"
+
+
+class UnknownCertificate(DomainError):
+    """No certificate has this address."""
+
+    code = "licensing.unknown_certificate"
