@@ -6,6 +6,7 @@ from openstage.delivery.offering import qualities
 from openstage.delivery.repository import Repository
 from openstage.delivery.signing import AddressSigner
 from openstage.settings import Settings
+from openstage.works.visibility import EVERYBODY, Audience
 
 MASTER = "master.m3u8"
 STORYBOARD = "storyboard.vtt"
@@ -16,13 +17,25 @@ class Addresses:
     """Makes addresses of media, which are signed and expire, and of pages and pictures, which last.
 
     Pictures last because clients keep their addresses in lists of their own; they answer only while the work is
-    published, and their address holds the slug, which can't be guessed.
+    published and public, and their address holds the slug, which can't be guessed.
     """
 
-    def __init__(self, database: Database, signer: AddressSigner, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, signer: AddressSigner, settings: Settings, *, audience: Audience = EVERYBODY
+    ) -> None:
+        """Take what is needed, and for whom media addresses are made (`works.visibility.Visibility` tells)."""
+        self._database = database
+        self._settings = settings
         self._repository = Repository(database)
         self._signer = signer
         self._base = settings.base("media")
+        self._audience = audience
+
+    def to(self, audience: Audience) -> "Addresses":
+        """Return the same for another audience."""
+        if audience == self._audience:
+            return self
+        return Addresses(self._database, self._signer, self._settings, audience=audience)
 
     async def urllist(self, slug: str) -> dict[str, dict[str, str]]:
         """Make fresh addresses of a published work by format (`mp4`, `m3u8`, and `mp3` of sound alone) and quality.
@@ -34,7 +47,7 @@ class Addresses:
             Unavailable: the database is away.
 
         """
-        ladder = await self._repository.ladder(slug)
+        ladder = await self._repository.ladder(slug, self._audience)
         files: dict[str, dict[str, str]] = {"mp4": {}, "mp3": {}}
         for rendition in sorted(ladder.renditions, key=lambda rendition: rendition.bandwidth):
             if rendition.kind in files and rendition.complete:
@@ -48,7 +61,7 @@ class Addresses:
 
     def media(self, slug: str, resource: str) -> str:
         """Make a fresh address of `1.mp4`, `1.m3u8` or the like."""
-        return f"{self._base}/media/{self._signer.address(slug, resource)}/{slug}/{resource}"
+        return f"{self._base}/media/{self._signer.address(slug, resource, self._audience)}/{slug}/{resource}"
 
     def master(self, slug: str) -> str:
         """Make a fresh address of the playlist that lists every rendition."""
@@ -63,7 +76,9 @@ class Addresses:
         return self.media(slug, WAVEFORM)
 
     def picture(self, slug: str, kind: PictureKind) -> str:
-        """Tell the lasting address of a picture."""
+        """Tell the lasting address of a picture; of a work that not everybody may see, a signed one."""
+        if self._audience != EVERYBODY:
+            return self.media(slug, f"{kind}.jpg")
         return f"{self._base}/pictures/{slug}/{kind}.jpg"
 
     def page(self, slug: str) -> str:

@@ -1,6 +1,7 @@
 """How a work stands, as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -27,14 +28,25 @@ _HEADERS: Final = {
     "X-Accel-Buffering": "no",  # nginx would hold events back to fill its buffers
     "X-Content-Type-Options": "nosniff",
 }
+_GONE: Final = {"stage": "gone"}
+Admits = Callable[[Request, str], Awaitable[bool]]
+"""Tells whether who asks may see the work of a slug, which isn't public."""
+
+
+async def nobody(_: Request, __: str) -> bool:
+    """Let nobody see what isn't public."""
+    return False
 
 
 class Events:
     """Answers `/w/<slug>/events`."""
 
-    def __init__(self, standings: Standings, *, beat: float = BEAT, most: int = MOST_LISTENERS) -> None:
-        """Take where it is told how works stand, the pace of the heartbeat, and the limit of connections."""
+    def __init__(
+        self, standings: Standings, *, admits: Admits = nobody, beat: float = BEAT, most: int = MOST_LISTENERS
+    ) -> None:
+        """Take who tells how works stand, and who may hear it, the heartbeat's pace, and the limit of connections."""
         self._standings = standings
+        self._admits = admits
         self._beat = beat
         self._most = most
 
@@ -50,15 +62,19 @@ class Events:
         """
         slug = request.path_params["slug"]
         standing = await self._standings.now(slug)
-        if standing is None:
-            return JSONResponse({"stage": "gone"}, 404, headers={"Cache-Control": "no-store"})
+        if standing is None or not await self._may_hear(request, slug, standing):
+            return JSONResponse(_GONE, 404, headers={"Cache-Control": "no-store"})
         if standing.settled and request.headers.get("last-event-id") == _id(standing):
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
         if self._standings.listeners >= self._most:
             return JSONResponse(
                 {"code": "delivery.too_many_listeners"}, 503, headers={"Cache-Control": "no-store", "Retry-After": "30"}
             )
-        return _EventStream(self._standings, slug, standing, self._beat)
+        changes = self._standings.changes(slug, standing, beat=self._beat)
+        return _EventStream(changes, lambda standing: self._may_hear(request, slug, standing))
+
+    async def _may_hear(self, request: Request, slug: str, standing: Standing) -> bool:
+        return standing.access == "public" or await self._admits(request, slug)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -68,12 +84,12 @@ class Events:
 class _EventStream(Response):
     """The reply: an event for each change, comments in between."""
 
-    def __init__(self, standings: Standings, slug: str, standing: Standing, beat: float) -> None:
+    def __init__(
+        self, changes: AsyncGenerator[Standing | None, None], may_hear: Callable[[Standing], Awaitable[bool]]
+    ) -> None:
         super().__init__()
-        self._standings = standings
-        self._slug = slug
-        self._standing = standing
-        self._beat = beat
+        self._changes = changes
+        self._may_hear = may_hear
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the work is settled or the client is gone."""
@@ -95,10 +111,13 @@ class _EventStream(Response):
 
     async def _send(self, send: Send, seen: str | None) -> None:
         await send(_piece(f"retry: {RETRY}\n\n".encode()))
-        async with aclosing(self._standings.changes(self._slug, self._standing, beat=self._beat)) as changes:
+        async with aclosing(self._changes) as changes:
             async for standing in changes:
                 if standing is None:
                     await send(_piece(b": still here\n\n"))
+                elif not await self._may_hear(standing):
+                    await send(_piece(b'data: {"stage":"gone"}\n\n'))
+                    return
                 elif _id(standing) != seen:
                     await send(_piece(b"id: %b\ndata: %b\n\n" % (_id(standing).encode(), standing.message)))
 

@@ -17,21 +17,29 @@ from openstage.delivery.models import (
     Storyboard,
     rendition_name,
 )
+from openstage.works.visibility import EVERYBODY, SEEN, Audience
 
 _VISIBLE: Final[LiteralString] = (
-    "work.slug = %(slug)s and work.deleted_at is null and (work.state = 'published' or %(review)s)"
+    "work.slug = %(slug)s and work.deleted_at is null and (work.state = 'published' or %(reviewer)s) and " + SEEN
 )
 # What a run's first rendition is stands in its plan: rungs made from it grew before they were whole. A plan may have
 # tens of kilobytes, so it is taken apart once for each work, not for each rendition.
-_RENDITIONS: Final[LiteralString] = """
+_RENDITIONS: Final[LiteralString] = (
+    """
     with wanted as materialized (
-        select asked.number, work.id, work.run, work.state = 'published' as published, work.duration_ms,
+        select asked.number, work.id, work.run, work.duration_ms,
                plan->'ladder'->'stands_for' as stands_for, plan->'first' as first
-        from unnest(%s::text[]) with ordinality as asked (slug, number) join work using (slug)
+        from unnest(%s::text[], %s::bigint[], %s::boolean[], %s::boolean[])
+            with ordinality as asked (slug, person, owner, reviewer, number) join work using (slug)
         left join production_run on production_run.name = work.run
-        where work.deleted_at is null
+        where work.deleted_at is null and (work.state = 'published' or asked.reviewer) and
+    """
+    + SEEN.replace("%(person)s", "asked.person")
+    .replace("%(owner)s", "asked.owner")
+    .replace("%(reviewer)s", "asked.reviewer")
+    + """
     )
-    select wanted.number, published, stands_for, wanted.duration_ms,
+    select wanted.number, stands_for, wanted.duration_ms,
            kind, quality, complete, width, height, frame_rate, codecs, bandwidth, average_bandwidth,
            rendition.duration_ms, byte_size, key,
            not complete or coalesce(
@@ -40,10 +48,11 @@ _RENDITIONS: Final[LiteralString] = """
            coalesce((first->'video'->>'copy')::boolean, false), retired_at is not null
     from wanted join rendition on rendition.work_id = wanted.id and rendition.run = wanted.run
     """
+)
 
 
 class Repository:
-    """Rows of works that may be seen: published ones, and for reviewers the others too; never deleted ones.
+    """Rows of works that an audience may see: published ones, and for reviewers the others too; never deleted ones.
 
     What is seen is what the run in force made (`work.run`): a rerun under way is invisible.
     """
@@ -52,14 +61,15 @@ class Repository:
         self._database = database
         self._renditions = SharedLookup(database, _RENDITIONS)
 
-    async def ladder(self, slug: str, *, review: bool = False) -> Ladder:
+    async def ladder(self, slug: str, audience: Audience = EVERYBODY) -> Ladder:
         """Return all renditions of a work; none if it may not be seen.
 
         Raises:
             Unavailable: the database is away.
 
         """
-        found = [row for published, *row in await self._renditions.rows(slug) if published or review]
+        key = (slug, audience.account_id, audience.owner, audience.reviewer)
+        found = await self._renditions.rows(*key)
         if not found:
             return Ladder()
         stands_for, duration = found[0][:2]
@@ -83,7 +93,9 @@ class Repository:
         ):
             return await (await cursor.execute(query, {"slug": slug, "key": rendition.key})).fetchall()
 
-    async def segment(self, slug: str, quality: str, number: int, *, review: bool) -> tuple[str, StoredObject] | None:
+    async def segment(
+        self, slug: str, quality: str, number: int, audience: Audience
+    ) -> tuple[str, StoredObject] | None:
         """Find a segment: the name of its rendition, and its object.
 
         Raises:
@@ -97,11 +109,11 @@ class Repository:
             " where kind in ('hls_video', 'hls_audio') and quality = %(quality)s and number = %(number)s and "
             + _VISIBLE
         )
-        values = {"slug": slug, "quality": quality, "number": number, "review": review}
+        values = {"slug": slug, "quality": quality, "number": number, **audience.parameters}
         row = await self._database.fetch_one(query, values)
         return (rendition_name(quality, row[0]), StoredObject(row[1], row[2])) if row else None
 
-    async def file(self, slug: str, kind: FileKind, quality: str, *, review: bool) -> StoredObject | None:
+    async def file(self, slug: str, kind: FileKind, quality: str, audience: Audience) -> StoredObject | None:
         """Find a whole mp4 or mp3 file of a work.
 
         Raises:
@@ -113,10 +125,11 @@ class Repository:
             " join rendition on rendition.work_id = work.id and rendition.run = work.run"
             " where kind = %(kind)s and quality = %(quality)s and complete and " + _VISIBLE
         )
-        row = await self._database.fetch_one(query, {"slug": slug, "kind": kind, "quality": quality, "review": review})
+        values = {"slug": slug, "kind": kind, "quality": quality, **audience.parameters}
+        row = await self._database.fetch_one(query, values)
         return StoredObject(*row) if row else None
 
-    async def picture(self, slug: str, kind: PictureKind, *, review: bool = False) -> StoredObject | None:
+    async def picture(self, slug: str, kind: PictureKind, audience: Audience = EVERYBODY) -> StoredObject | None:
         """Find a picture of a work.
 
         Raises:
@@ -128,10 +141,10 @@ class Repository:
             " join picture on picture.work_id = work.id and picture.run = work.run"
             " where picture.kind = %(kind)s and " + _VISIBLE
         )
-        row = await self._database.fetch_one(query, {"slug": slug, "kind": kind, "review": review})
+        row = await self._database.fetch_one(query, {"slug": slug, "kind": kind, **audience.parameters})
         return StoredObject(*row) if row else None
 
-    async def additional(self, slug: str, name: str, *, review: bool) -> Extra | None:
+    async def additional(self, slug: str, name: str, audience: Audience) -> Extra | None:
         """Find the waveform (`waveform.json`, `waveform.png`) or a sheet of the storyboard (`storyboard/0.jpg`).
 
         Raises:
@@ -143,10 +156,10 @@ class Repository:
             " join extra on extra.work_id = work.id and extra.run = work.run"
             " where extra.name = %(name)s and " + _VISIBLE
         )
-        row = await self._database.fetch_one(query, {"slug": slug, "name": name, "review": review})
+        row = await self._database.fetch_one(query, {"slug": slug, "name": name, **audience.parameters})
         return Extra(row[0], row[1], StoredObject(row[2], row[3])) if row else None
 
-    async def storyboard(self, slug: str, *, review: bool) -> Storyboard | None:
+    async def storyboard(self, slug: str, audience: Audience) -> Storyboard | None:
         """Return how a work's storyboard is laid out, if it has one.
 
         Raises:
@@ -158,5 +171,5 @@ class Repository:
             " coalesce(work.duration_ms, 0) from work"
             " join storyboard on storyboard.work_id = work.id and storyboard.run = work.run where " + _VISIBLE
         )
-        row = await self._database.fetch_one(query, {"slug": slug, "review": review})
+        row = await self._database.fetch_one(query, {"slug": slug, **audience.parameters})
         return Storyboard(*row) if row else None

@@ -27,6 +27,7 @@ from openstage.settings import Settings
 from openstage.storage.errors import ObjectMissing
 from openstage.storage.objects import ObjectStore
 from openstage.works.service import Works
+from openstage.works.visibility import EVERYBODY, Audience
 
 log = get_logger("delivery")
 
@@ -136,13 +137,12 @@ class Delivery:
         """
         token, slug, resource = (request.path_params[name] for name in ("token", "slug", "resource"))
         grant = self._signer.verify(token, slug, resource)
-        review = grant.kind is Kind.REVIEW
         if match := _HLS.fullmatch(resource):
             if grant.kind is Kind.ADDRESS:
                 raise MediaGone(_GONE)
-            return await self._hls(slug, match, review=review)
+            return await self._hls(slug, match, grant.audience)
         if match := _EXTRA.fullmatch(resource):
-            return await self._extra(slug, match, review=review)
+            return await self._extra(slug, match, grant.audience)
         if grant.kind is not Kind.SEGMENT:
             if resource == STORYBOARD:
                 return await self._storyboard(slug, grant, token)
@@ -159,20 +159,19 @@ class Delivery:
 
         """
         slug, kind = request.path_params["slug"], request.path_params["kind"]
-        return await self._picture(slug, kind, review=False)
+        return await self._picture(slug, kind, EVERYBODY)
 
     async def _top(self, request: Request, slug: str, match: re.Match[str], grant: Grant) -> Response:
         """Answer what clients are given addresses of: playlists, mp4 files, pictures for reviewers."""
-        review = grant.kind is Kind.REVIEW
         if match["picture"]:
-            return await self._picture(slug, match["picture"], review=review)
+            return await self._picture(slug, match["picture"], grant.audience)
         response: Response | None = None
         if match["form"] == "m3u8":
-            ladder = await self._repository.ladder(slug, review=review)
+            ladder = await self._repository.ladder(slug, grant.audience)
             response = self._playlist(slug, match["quality"], ladder, grant, request.path_params["token"])
         else:
             kind: FileKind = "mp3" if match["form"] == "mp3" else "mp4"
-            if found := await self._repository.file(slug, kind, match["quality"], review=review):
+            if found := await self._repository.file(slug, kind, match["quality"], grant.audience):
                 response = self._send(found, _FILE_TYPES[kind])
         if response is None:
             raise MediaGone(_GONE)
@@ -189,7 +188,7 @@ class Delivery:
 
     async def _storyboard(self, slug: str, grant: Grant, token: str) -> Response:
         """Answer the WebVTT file of the pictures above the seek bar."""
-        found = await self._repository.storyboard(slug, review=grant.kind is Kind.REVIEW)
+        found = await self._repository.storyboard(slug, grant.audience)
         if found is None:
             raise MediaGone(_GONE)
         base = self._below(slug, grant, token, found.duration_ms)
@@ -200,19 +199,19 @@ class Delivery:
         """Tell where things stand that are listed under a token: one that lives for as long as a playback may take."""
         # A reviewer's token covers the whole work; making a new one here would let it live on for ever.
         if grant.kind is not Kind.REVIEW:
-            token = self._signer.segments(slug, PLAYBACK_MARGIN + duration_ms // 1000)
+            token = self._signer.segments(slug, PLAYBACK_MARGIN + duration_ms // 1000, grant.audience)
         return f"{self._path}/media/{token}/{slug}"
 
-    async def _hls(self, slug: str, match: re.Match[str], *, review: bool) -> Response:
+    async def _hls(self, slug: str, match: re.Match[str], audience: Audience) -> Response:
         """Answer what playlists list: media playlists, initialisation sections, segments."""
         name, part = f"{match['quality']}-{match['mark']}", match["part"]
         media_type = "audio/mp4" if match["quality"] == SOUND else "video/mp4"
         if part and part != "init.mp4":
-            found = await self._repository.segment(slug, match["quality"], int(part[:-4]), review=review)
+            found = await self._repository.segment(slug, match["quality"], int(part[:-4]), audience)
             if found is None or found[0] != name:
                 raise MediaGone(_GONE)
             return self._send(found[1], media_type)
-        ladder = await self._repository.ladder(slug, review=review)
+        ladder = await self._repository.ladder(slug, audience)
         rendition = next((r for r in ladder.renditions if r.kind not in _FILE_TYPES and r.name == name), None)
         if rendition is None:
             raise MediaGone(_GONE)
@@ -222,19 +221,19 @@ class Delivery:
         segments = await self._repository.segments(slug, rendition)
         return _text_response(media_playlist(rendition, segments, f"{name}/"), _PLAYLIST)
 
-    async def _extra(self, slug: str, match: re.Match[str], *, review: bool) -> Response:
+    async def _extra(self, slug: str, match: re.Match[str], audience: Audience) -> Response:
         """Answer the waveform, or a sheet of the storyboard."""
         name = match["waveform"] or f"storyboard/{match['sheet']}.jpg"
-        found = await self._repository.additional(slug, name, review=review)
+        found = await self._repository.additional(slug, name, audience)
         if found is None or (match["mark"] and match["mark"] != mark_of(found.run)):
             raise MediaGone(_GONE)
         # A sheet's address changes when it is made anew; the others' don't.
         return self._send(found.item, found.content_type, caching=_IMMUTABLE if match["mark"] else _PICTURE_CACHING)
 
-    async def _picture(self, slug: str, kind: str, *, review: bool) -> Response:
+    async def _picture(self, slug: str, kind: str, audience: Audience) -> Response:
         if kind not in PICTURE_KINDS or not _SLUG.fullmatch(slug):
             raise MediaGone(_GONE)
-        found = await self._repository.picture(slug, kind, review=review)
+        found = await self._repository.picture(slug, kind, audience)
         if found is None:
             raise MediaGone(_GONE)
         return self._send(found, "image/jpeg", caching=_PICTURE_CACHING)

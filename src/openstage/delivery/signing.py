@@ -2,7 +2,8 @@
 
 An address is `/media/<token>/<slug>/<resource>`, its token `<kind><expiry>.<nonce>.<signature>`: the expiry in
 seconds of the epoch to base 36, the signature an HMAC-SHA256 over kind, slug, resource, expiry and nonce (the first 128
-bits, base64url). The token is compared as text, so no two spellings of one token pass.
+bits, base64url). One made for somebody (`works.visibility.Audience`) has `<nonce>~<whom>`: `o` for who made the
+work, `p<number>` for a person with an account. The token is compared as text, so no two spellings of one token pass.
 """
 
 import base64
@@ -16,12 +17,15 @@ from typing import Protocol
 
 from openstage.delivery.errors import AddressAltered, AddressExpired
 from openstage.settings import Settings
+from openstage.works.visibility import EVERYBODY, OWNER, REVIEWERS, Audience
 
 _PURPOSE = b"media addresses"
 _SIGNATURE_BYTES = 16
 _NONCE_BYTES = 9
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LONGEST_TOKEN = 80
+_MOST_DIGITS = 12
+"""Digits of an account's number to base 36: what PostgreSQL holds as bigint."""
 _SHARED_FOR = 3600
 """Addresses that playlists list are the same for everybody for so many seconds: caches can hold what they name."""
 
@@ -49,12 +53,14 @@ class Grant:
         kind: see `Kind`.
         nonce: differs between addresses of kind `ADDRESS`; what play counting counts.
         expires: seconds of the epoch.
+        audience: for whom it was made; whether they may see the work is asked again.
 
     """
 
     kind: Kind
     nonce: str
     expires: int
+    audience: Audience
 
 
 class DerivesKeys(Protocol):
@@ -73,15 +79,16 @@ class AddressSigner:
         self._clock = clock
         self._lifetime = settings.address_lifetime
 
-    def address(self, slug: str, resource: str) -> str:
+    def address(self, slug: str, resource: str, audience: Audience = EVERYBODY) -> str:
         """Make the token of an address for a client."""
         expiry = int(self._clock()) + self._lifetime
-        return self._token(Kind.ADDRESS, slug, resource, expiry, secrets.token_urlsafe(_NONCE_BYTES))
+        nonce = secrets.token_urlsafe(_NONCE_BYTES) + _mark_of(audience)
+        return self._token(Kind.ADDRESS, slug, resource, expiry, nonce)
 
-    def segments(self, slug: str, lifetime: int) -> str:
+    def segments(self, slug: str, lifetime: int, audience: Audience = EVERYBODY) -> str:
         """Make the token under which playlists list media: it lives `lifetime` seconds, and up to an hour more."""
         expiry = -(-(int(self._clock()) + lifetime) // _SHARED_FOR) * _SHARED_FOR
-        return self._token(Kind.SEGMENT, slug, "", expiry, "0")
+        return self._token(Kind.SEGMENT, slug, "", expiry, "0" + _mark_of(audience))
 
     def review(self, slug: str, lifetime: int) -> str:
         """Make the token with which a reviewer sees everything of a work for `lifetime` seconds."""
@@ -104,7 +111,9 @@ class AddressSigner:
         if not digits or not set(digits) <= set(_DIGITS):
             raise altered
         bound_to = resource if kind is Kind.ADDRESS else ""
-        grant = Grant(kind, nonce=parts[1], expires=int(digits, 36))
+        # What is read of the nonce means nothing before the signature has been found right.
+        audience = REVIEWERS if kind is Kind.REVIEW else _audience_of(parts[1])
+        grant = Grant(kind, nonce=parts[1], expires=int(digits, 36), audience=audience)
         expected = self._token(kind, slug, bound_to, grant.expires, grant.nonce)
         if not hmac.compare_digest(expected.encode(), token.encode()):
             raise altered
@@ -119,6 +128,22 @@ class AddressSigner:
         signed = "\n".join((stamp, slug, resource, nonce)).encode("utf-8", "surrogatepass")
         signature = hmac.digest(self._key, signed, "sha256")[:_SIGNATURE_BYTES]
         return f"{stamp}.{nonce}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def _mark_of(audience: Audience) -> str:
+    """Return what tells in a token for whom it was made; nothing for everybody."""
+    if audience.owner:
+        return "~o"
+    return f"~p{_base36(audience.account_id)}" if audience.account_id else ""
+
+
+def _audience_of(nonce: str) -> Audience:
+    mark = nonce.partition("~")[2]
+    if mark == "o":
+        return OWNER
+    digits = mark[1:]
+    is_person = mark[:1] == "p" and len(digits) <= _MOST_DIGITS and bool(digits) and set(digits) <= set(_DIGITS)
+    return Audience(account_id=int(digits, 36)) if is_person else EVERYBODY
 
 
 def _base36(number: int) -> str:

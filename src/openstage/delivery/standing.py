@@ -19,8 +19,9 @@ from openstage.delivery.models import mark_of
 from openstage.delivery.offering import offered
 from openstage.delivery.repository import Repository
 from openstage.observability.logs import get_logger
-from openstage.works.models import State
+from openstage.works.models import Access, State
 from openstage.works.stages import STAGES, Stage
+from openstage.works.visibility import REVIEWERS
 
 log = get_logger("delivery")
 
@@ -30,7 +31,7 @@ SHARE_OF_TIME = 0.1
 """The part of the time that looking may take, however many works are watched."""
 
 _WORKS: Final[LiteralString] = """
-    select asked.number, state, pending, step, percent, notice, coalesce(duration_ms, 0),
+    select asked.number, state, access, pending, step, percent, notice, coalesce(duration_ms, 0),
            exists (select from storyboard where storyboard.work_id = work.id and storyboard.run = work.run),
            exists (select from extra where extra.work_id = work.id and extra.run = work.run and name = 'waveform.json')
     from unnest(%s::text[]) with ordinality as asked (slug, number) join work using (slug)
@@ -53,6 +54,7 @@ class Standing:
         duration_ms: milliseconds, as far as known.
         storyboard: there are pictures for the seek bar.
         waveform: there is a waveform.
+        access: who may see the work; not told.
 
     """
 
@@ -66,11 +68,12 @@ class Standing:
     duration_ms: int = 0
     storyboard: bool = False
     waveform: bool = False
+    access: Access = "public"
 
     @property
     def message(self) -> bytes:
         """As JSON."""
-        return msgspec.json.encode(asdict(self))
+        return msgspec.json.encode({name: value for name, value in asdict(self).items() if name != "access"})
 
 
 class _Watched:
@@ -116,8 +119,8 @@ class Standings:
         row = await self._works.row(storable(slug))
         if row is None:
             return None
-        state, pending, step, percent, notice, duration, storyboard, waveform = row
-        ladder = await self._repository.ladder(slug, review=True)
+        state, access, pending, step, percent, notice, duration, storyboard, waveform = row
+        ladder = await self._repository.ladder(slug, REVIEWERS)
         names = [rendition.name for rendition in offered(ladder)]
         return Standing(
             stage=STAGES[state],
@@ -130,6 +133,7 @@ class Standings:
             duration_ms=duration,
             storyboard=storyboard,
             waveform=waveform,
+            access=access,
         )
 
     async def changes(self, slug: str, standing: Standing, *, beat: float) -> AsyncGenerator[Standing | None, None]:

@@ -141,6 +141,18 @@ class BadProof(DomainError):
     code = "identity.bad_proof"
 
 
+class SignatureWrong(BadClient):
+    """What was sent was not signed with the app's secret, or the app is unknown (which of the two is not told)."""
+
+    code = "identity.signature_wrong"
+
+
+class SignatureUsed(DomainError):
+    """What was signed has been answered before."""
+
+    code = "identity.signature_used"
+
+
 class CodeInvalid(DomainError):
     """The authorization code is unknown, used, expired, of another app, or was made for another address or verifier."""
 
@@ -187,3 +199,9 @@ class UnknownAuthorisation(DomainError):
     """No authorisation has this number or token."""
 
     code = "identity.unknown_authorisation"
+
+
+class NoFriend(DomainError):
+    """Nobody can be their own friend, or have more friends than are gathered from."""
+
+    code = "identity.no_friend"

@@ -113,8 +113,14 @@ async def create(connection: Connection, work_id: int, about: About) -> Recordin
     recording = Recording(work_id, secrets.token_hex(UGC_ID_BYTES), new_slug(), about)
     values = [recording.work_id, recording.ugc_id, recording.share_id, *dataclasses.astuple(about)]
     places = ", ".join(["%s"] * len(values))
+    singers_city = (
+        "select city_id from work join end_user on end_user.id = user_id join account on account.id = account_id"
+        " where work.id = %s"
+    )
     await connection.execute(
-        f"insert into recording (work_id, ugc_id, share_id, {_ABOUT}) values ({places})".encode(), values
+        f"insert into recording (work_id, ugc_id, share_id, {_ABOUT}, city_id)"
+        f" values ({places}, ({singers_city}))".encode(),
+        [*values, work_id],
     )
     await connection.execute("update work set access = %s where id = %s", (ACCESS[about.publish_type], work_id))
     return recording

@@ -17,6 +17,8 @@ from openstage.works.errors import Purged, UnknownWork, WrongState
 from openstage.works.models import LARGEST_PAGE, Loudness, Page, Picture, Rendition, Segment, State, Work
 
 SLUG_LENGTH: Final = 16
+HEAT_OF_A_DOUBLING: Final = 12 * 3600
+"""Seconds by which a recording counts as newer with each doubling of its plays (`recording.heat`)."""
 _BASE62: Final = string.digits + string.ascii_letters
 _MINE: Final = "app_id = %(app)s and user_id = %(user)s and deleted_at is null"
 
@@ -102,7 +104,7 @@ class Works:
         return {str(row[0]) for row in rows}
 
     async def latest(self, limit: int = 24, *, after: str | None = None) -> Sequence[Work]:
-        """Return the works published last, the latest first: for the start page.
+        """Return the works published last that everybody may see, the latest first: for the start page.
 
         Args:
             limit: most works returned.
@@ -113,7 +115,7 @@ class Works:
             return await queries.select(
                 connection,
                 """
-                    state = 'published' and deleted_at is null
+                    state = 'published' and deleted_at is null and access = 'public'
                     and (%(after)s::text is null
                          or (published_at, work.id) < (select published_at, id from work where slug = %(after)s))
                     order by published_at desc, work.id desc limit %(limit)s
@@ -314,10 +316,17 @@ class Works:
             with new as (
                 insert into playback (nonce, work_id) select %(nonce)s, id from work where slug = %(slug)s
                 on conflict do nothing returning work_id
+            ), counted as (
+                update work set play_count = play_count + 1 from new where work.id = new.work_id
+                returning work.id, play_count
+            ), warmer as (
+                -- A recording rises in lists with each doubling of its plays: 1, 2, 4, 8, …
+                update recording set heat = heat + %(doubling)s from counted
+                where work_id = counted.id and play_count & (play_count - 1) = 0
             )
-            update work set play_count = play_count + 1 from new where work.id = new.work_id returning work.id
+            select id from counted
             """,
-            {"nonce": storable(nonce), "slug": storable(slug)},
+            {"nonce": storable(nonce), "slug": storable(slug), "doubling": HEAT_OF_A_DOUBLING},
         )
         return row is not None
 

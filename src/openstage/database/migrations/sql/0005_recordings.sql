@@ -51,3 +51,15 @@ create table friendship (
     check (account_id <> friend_id)
 );
 create index on friendship (friend_id);
+
+-- Lists of recordings (works/listing.py). Each walks one index from where the page before ended.
+alter table account add column city_id integer check (city_id between 1 and 999999);  -- where a person lives, as apps number cities
+alter table recording
+    add column city_id integer,                                  -- where its singer lived when it came
+    -- Seconds of the epoch at which it came, and half a day for each doubling of its plays: what is worth hearing now.
+    add column heat bigint not null default extract(epoch from now())::bigint;
+create index on work (user_id, created_at desc, id desc)
+    where state = 'published' and deleted_at is null and access <> 'private';
+create index on recording (song_id, heat desc, work_id desc);
+create index on recording (heat desc, work_id desc);
+create index on recording (city_id, work_id desc) where city_id is not null;
