@@ -9,7 +9,7 @@ import pytest
 from openstage.media.errors import Unplayable
 from openstage.media.first import plan_first
 from openstage.media.heads import Head, NotYet, probe_head
-from openstage.media.probe import probe
+from openstage.media.probe import probe, probe_quickly
 from openstage.settings import Settings
 from tests.media.support import SETTINGS
 from tests.support.fixtures import make_clip
@@ -82,6 +82,7 @@ async def test_the_header_is_enough(case: str, tmp_path: Path) -> None:
     assert isinstance(found, Head)
     assert found.can_feed is can_feed
     assert staging.share <= share
+    assert found.sure is (whole.container == "mov" and case != "mp4-fragmented")
     assert [plain(stream) for stream in found.info.video] == [plain(stream) for stream in whole.video]
     assert [(it.codec, it.channels, it.sample_rate) for it in found.info.audio] == [
         (it.codec, it.channels, it.sample_rate) for it in whole.audio
@@ -109,6 +110,18 @@ async def test_the_whole_file_needs_no_second_look(tmp_path: Path) -> None:
         source = make_clip(**recipe)
         size = source.stat().st_size
         assert isinstance(await probe_head(source, size, [(0, size)], SETTINGS), Head)
+
+
+async def test_an_index_that_points_behind_the_end_settles_nothing(tmp_path: Path) -> None:
+    content = make_clip(**BIG, extra=SLOW).read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(content[: len(content) * 3 // 4])
+    size = cut.stat().st_size
+    found = await probe_head(cut, size, [(0, size)], SETTINGS)
+    assert isinstance(found, Head)
+    assert not found.sure
+    with pytest.raises(Unplayable, match="cut off"):
+        await probe_quickly(cut, SETTINGS)
 
 
 async def test_what_can_never_be_published_is_told_at_once(tmp_path: Path) -> None:

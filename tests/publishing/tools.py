@@ -42,6 +42,8 @@ class FakeTools:
         self.copy = copy
         self.quality = quality
         self.can_feed = can_feed
+        self.long = False  # a quick look doesn't tell all
+        self.sure = False  # the header tells all that a verdict needs
         self.speed = 10.0
         self.fault: BaseException | None = None
         self.once = False
@@ -57,6 +59,7 @@ class FakeTools:
     def tools(self) -> MediaTools:
         return MediaTools(
             probe=self.probe,
+            probe_quickly=self.probe_quickly,
             probe_head=self.probe_head,
             plan_first=self.plan_first,
             grow=self.grow,
@@ -88,13 +91,16 @@ class FakeTools:
         await self._step("probe")
         return self.info
 
+    async def probe_quickly(self, path: Path, settings: Settings) -> tuple[MediaInfo, bool]:
+        return await self.probe(path, settings), not self.long
+
     async def probe_head(
         self, path: Path, size: int, received: list[tuple[int, int]], settings: Settings
     ) -> Head | NotYet:
         await self._step("head")
         if received[0][1] < min(size, 4):
             return NotYet(wants=(0, 4))
-        return Head(info=self.info, can_feed=self.can_feed)
+        return Head(info=self.info, can_feed=self.can_feed, sure=self.sure)
 
     async def sample(self, source: Path, info: MediaInfo, settings: Settings) -> Complexity:
         await self._step("sample")

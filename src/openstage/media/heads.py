@@ -35,11 +35,14 @@ class Head(Struct, frozen=True, kw_only=True):
     Attributes:
         info: as `probe()` would tell it, durations and bit rates as the header has them.
         can_feed: segments can be made from the beginning while the rest arrives (`grow()` with a `Feed`).
+        sure: once all bytes are there, `probe()` would say no less: the index of an MP4 tells where each stream ends
+            and that nothing is cut off.
 
     """
 
     info: MediaInfo
     can_feed: bool
+    sure: bool = False
 
 
 # Formats that can be read from a pipe, from the beginning and nowhere else.
@@ -55,6 +58,7 @@ class HeadReport(Report, kw_only=True):
     """The helper's report of a beginning; `enough` is false if nothing ought to be concluded from so little."""
 
     enough: bool = True
+    sure: bool = False
 
 
 async def probe_head(path: Path, size: int, received: Sequence[tuple[int, int]], settings: Settings) -> Head | NotYet:
@@ -83,7 +87,8 @@ async def probe_head(path: Path, size: int, received: Sequence[tuple[int, int]],
     if report.error or not report.enough:
         return NotYet(wants=(0, min(size, 2 * max(LEAST, there.prefix))))
     info = judge(report, settings)
-    return Head(info=info, can_feed=layout.in_order if info.container == "mov" else info.container in STREAMED)
+    in_order = layout.in_order if info.container == "mov" else info.container in STREAMED
+    return Head(info=info, can_feed=in_order, sure=report.sure)
 
 
 @dataclass(frozen=True, slots=True)

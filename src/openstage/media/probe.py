@@ -15,6 +15,7 @@ from openstage.settings import Settings
 
 LIMITS = Limits(seconds=120, cpu_seconds=90, memory=2 * GIB, file_size=0, nice=NICE)
 SCAN_BYTES = 64 * MIB
+QUICK_BYTES = 2 * MIB
 MISSING_SECONDS, MISSING_SHARE = 0.5, 0.05  # a file that lacks more than both of its end is cut off
 SHORTEST_MS = 1
 # A longer file with fewer frames or packets of sound than one in so many seconds has damaged time stamps.
@@ -94,12 +95,14 @@ TRANSFERS = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte24
 TRANSFERS |= {14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 18: "arib-std-b67"}
 
 
-async def probe(path: Path, settings: Settings) -> MediaInfo:
+async def probe(path: Path, settings: Settings, *, scan_bytes: int = SCAN_BYTES) -> MediaInfo:
     """Find out what is in a file.
 
     Args:
         path: the file; nothing else is read.
         settings: limits on duration, pixels and streams.
+        scan_bytes: of packets that are read at the beginning, and up to four times as many of them where a stream
+            has shown little; of what is longer, the end is looked at besides.
 
     Raises:
         Unplayable: it can't be published; the message says why, for a person.
@@ -110,11 +113,27 @@ async def probe(path: Path, settings: Settings) -> MediaInfo:
     path, head = await asyncio.to_thread(_first_bytes, path)
     if reason := not_a_medium(head):
         raise Unplayable(reason)
-    order = {"max_streams": settings.max_streams, "scan_bytes": SCAN_BYTES}
+    order = {"max_streams": settings.max_streams, "scan_bytes": scan_bytes}
     report = await ask("probing", path, settings, Report, limits=LIMITS, **order)
     if report.error:
         raise Unplayable(unreadable(report))
     return judge(report, settings)
+
+
+async def probe_quickly(path: Path, settings: Settings) -> tuple[MediaInfo, bool]:
+    """Find out whether a file can be published, while somebody waits for it.
+
+    Of a long file less is read than by `probe()`, which is to look at it once more for what is made later.
+
+    Returns:
+        What is in it, and whether `probe()` would tell no more.
+
+    Raises:
+        Unplayable, TookTooLong, ToolMissing: as `probe`.
+
+    """
+    whole = (await asyncio.to_thread(path.stat)).st_size <= SCAN_BYTES
+    return await probe(path, settings, scan_bytes=SCAN_BYTES if whole else QUICK_BYTES), whole
 
 
 def _first_bytes(path: Path) -> tuple[Path, bytes]:

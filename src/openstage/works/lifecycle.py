@@ -142,11 +142,15 @@ async def want_rerun(connection: Connection, work: Work) -> None:
 
 
 async def measured(
-    connection: Connection, work_id: int, run: str, *, duration_ms: int, media: dict[str, object]
+    connection: Connection, work_id: int, run: str, *, duration_ms: int, media: dict[str, object], whole: bool = True
 ) -> None:
-    """Note what the probe found: for the work at once on a first publication, with the run's completion on a rerun."""
+    """Note what a probe found: for the work at once on a first publication, with the run's completion on a rerun.
+
+    Where it wasn't the `whole` probe, the run's own record of it is left open for that.
+    """
     await connection.execute(
-        "update production_run set duration_ms = %s, media = %s where name = %s", (duration_ms, Jsonb(media), run)
+        "update production_run set duration_ms = %s, media = coalesce(%s, media) where name = %s",
+        (duration_ms, Jsonb(media) if whole else None, run),
     )
     await connection.execute(
         """

@@ -104,14 +104,15 @@ def small_enough(stream: Any, order: dict[str, Any]) -> bool:
 def result(order: dict[str, Any]) -> dict[str, Any]:
     """Facts as `probing` tells them; the ends of streams by the header, or by the bit rate so far.
 
-    `enough` is false if nothing ought to be concluded from so little.
+    `enough` is false if nothing ought to be concluded from so little; `sure` is true if an index tells all that a
+    verdict on the whole file needs: where each stream ends, and that the file is as long as that takes.
     """
     try:
         container = open_file(order, ReceivedFile(order["path"], order["size"], order["ranges"]))
     except BROKEN as error:
         return {"error": type(error).__name__}
     whole = order["ranges"][0] == [0, order["size"]]
-    order["indexed"] = False
+    order["indexed"] = container.format.name.split(",")[0] in INDEXED
     streams = list(container.streams)
     facts: dict[str, Any] = {
         "container": container.format.name,
@@ -120,6 +121,7 @@ def result(order: dict[str, Any]) -> dict[str, Any]:
         "start": (container.start_time or 0) / av.time_base,
         "stream_count": len(streams),
         "enough": whole,
+        "sure": False,
         "streams": [],
     }
     playable = [stream for stream in streams if stream.type in {"video", "audio"}][: order["max_streams"]]
@@ -127,17 +129,25 @@ def result(order: dict[str, Any]) -> dict[str, Any]:
         return facts
     begun = Beginning(container, playable, order)
     facts["enough"] = whole or begun.enough
-    facts["streams"] = [describe(it, order, begun.tracks[it.index], 0, False, begun.pictures) for it in playable]
+    size = order["size"]
+    facts["streams"] = [describe(it, order, begun.tracks[it.index], size, False, begun.pictures) for it in playable]
     expect_ends(facts, begun, whole)
     if begun.indexed:
         for stream, told in zip(playable, facts["streams"], strict=True):
             look_up(stream, told)
+        facts["sure"] = begun.indexed_part(size) == 0.0 and all(
+            told["header_duration"] and told["missing_from"] is None and len(stream.index_entries)
+            for stream, told in zip(playable, facts["streams"], strict=True)
+        )
+    for told in facts["streams"]:
+        told["missing_from"] = None  # what is missing is told of whole files only
     return facts
 
 
 def look_up(stream: Any, told: dict[str, Any]) -> None:
-    """What the index tells of the pace: times of pictures and their bits, the longest hole in the sound."""
+    """What the index tells: how many packets, times of pictures and their bits, the longest hole in the sound."""
     index = stream.index_entries
+    told["packets"] = max(told["packets"], len(index))
     entries = [index[number] for number in range(min(len(index), SAMPLE))]
     times = [float(entry.timestamp * stream.time_base) for entry in entries]
     steps = sorted(after - before for before, after in itertools.pairwise(times))

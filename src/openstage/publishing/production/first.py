@@ -72,6 +72,8 @@ class _First:
         self._feed = feed
         self._verdict: MediaInfo | None = None
         self._judged = asyncio.Event()
+        self._sure: MediaInfo | None = None  # what the header tells, if it tells all that the verdict needs
+        self._looked = asyncio.Event()  # at the header
         self._growth: Growth | None = None
         self._offered = step.task.work.run == step.task.run  # by a try before this one
         self._offering = asyncio.Lock()
@@ -99,7 +101,7 @@ class _First:
 
     # --- may it be published? -------------------------------------------------------------------------------------
     async def _judge(self) -> None:
-        """Probe the whole file as soon as it is there.
+        """Tell whether the file may be published as soon as it is there: by its index, or by a look at both ends.
 
         Raises:
             Unplayable, TookTooLong: it can't be published, whatever has been made of its beginning.
@@ -109,16 +111,19 @@ class _First:
             if self._feed is not None:
                 await self._feed.until_whole()
                 self._say("all bytes received")
-            info = await self._step.media()
+            info, whole = await self._step.media(), True
+            if info is None:
+                await self._looked.wait()
+                info, whole = self._sure, False
             if info is None:
                 source = self._source if self._feed is None else await self._step.source()
-                info = await self._step.tools.probe(source, self._step.settings)
+                info, whole = await self._step.tools.probe_quickly(source, self._step.settings)
                 crashpoints.reached("probed")
-                self._say("whole file judged")
+            self._say("whole file judged")
             self._verdict = info
         finally:
             self._judged.set()
-        await self._step.commit(lambda connection: self._step.measured(connection, info))
+        await self._step.commit(lambda connection: self._step.measured(connection, info, whole=whole))
         await self._offer()
 
     # --- making it --------------------------------------------------------------------------------------------------
@@ -135,7 +140,10 @@ class _First:
         await products.discard_growing(connection, self._step.task.work_id, self._step.task.run)
 
     async def _make_tracks(self) -> None:
-        decision = first_decision(self._step.task.plan) or await self._decide()
+        try:
+            decision = first_decision(self._step.task.plan) or await self._decide()
+        finally:
+            self._looked.set()
         source: Path | GrowingUpload = self._source
         if self._feed is not None and decision.can_feed:
             source = self._feed
@@ -196,6 +204,7 @@ class _First:
             if known:
                 head = await step.tools.probe_head(self._source, feed.size, known, step.settings)
                 if not isinstance(head, NotYet):
+                    self._sure = head.info if head.sure else None
                     return head.info, head.can_feed
                 known = await feed.until_received(head.wants)
             else:
@@ -204,7 +213,9 @@ class _First:
             size = self._step.task.work.file_size
             head = await step.tools.probe_head(self._source, size, [(0, size)], step.settings)
             if not isinstance(head, NotYet):
+                self._sure = head.info if head.sure else None
                 return head.info, False
+        self._looked.set()
         await self._judged.wait()
         if self._verdict is None:
             raise Unplayable("The file can't be read.")  # never seen: the verdict's own error ends the task

@@ -155,14 +155,15 @@ class Step:
 
         return await self.commit(note)
 
-    async def measured(self, connection: Connection, info: MediaInfo) -> None:
-        """Note what the full probe found."""
+    async def measured(self, connection: Connection, info: MediaInfo, *, whole: bool = True) -> None:
+        """Note what a probe found; `whole`: the full one, which later tasks go by."""
         await lifecycle.measured(
             connection,
             self.task.work_id,
             self.task.run,
             duration_ms=info.duration_ms,
             media=msgspec.to_builtins(info),
+            whole=whole,
         )
 
     async def media(self) -> MediaInfo | None:

@@ -13,7 +13,7 @@ from openstage.media.heads import Head, NotYet, probe_head
 from openstage.media.join import join_mp4, join_renditions
 from openstage.media.models import MediaInfo, Picture, Rendition
 from openstage.media.pictures import make_pictures
-from openstage.media.probe import probe
+from openstage.media.probe import probe, probe_quickly
 from openstage.media.sound import Sound, make_sound
 from openstage.media.storyboard import Storyboard, make_storyboard
 from openstage.settings import Settings
@@ -24,6 +24,7 @@ class MediaTools:
     """The functions of `openstage.media` that make things; see there for what they take and raise."""
 
     probe: Callable[[Path, Settings], Awaitable[MediaInfo]] = probe
+    probe_quickly: Callable[[Path, Settings], Awaitable[tuple[MediaInfo, bool]]] = probe_quickly
     probe_head: Callable[..., Awaitable[Head | NotYet]] = probe_head
     plan_first: Callable[..., FirstPlan] = plan_first
     grow: Callable[..., AsyncGenerator[GrownInit | GrownSegment]] = grow
