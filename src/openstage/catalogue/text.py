@@ -1,0 +1,146 @@
+"""Text as it is searched: folded, cut into words, with what a word sounds like.
+
+The same functions prepare what is indexed and what is asked for, so that both always agree.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+import rjieba
+from pypinyin import lazy_pinyin
+
+LONGEST_WORD: Final = 64
+"""Characters of a word that count; the rest is cut off, in the index as in queries."""
+LONGEST_SOUND: Final = 8
+"""Longest stretch of Chinese that is known by its whole sound or its initials, in characters."""
+
+# Chinese and Japanese, written without spaces. Half-width forms have become full ones before.
+_WITHOUT_SPACES: Final = (
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+_RUN: Final = re.compile(rf"[{_WITHOUT_SPACES}]+")
+_PIECE: Final = re.compile(rf"[{_WITHOUT_SPACES}]+|[^\W_{_WITHOUT_SPACES}]+(?:'[^\W_{_WITHOUT_SPACES}]+)*")
+_ACCENTS: Final = re.compile("[\u0300-\u036f]")
+# Letters that Unicode doesn't take apart, and the apostrophes that people type.
+_LETTERS: Final = str.maketrans(
+    {
+        "ø": "o",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "æ": "ae",
+        "œ": "oe",
+        "ı": "i",
+        "’": "'",
+        "‘": "'",
+        "ʼ": "'",
+        "＇": "'",
+    }
+)
+
+
+def fold(text: str) -> str:
+    """Return text without what doesn't count in a search: case, accents of Latin letters, full and half width."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS)
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", folded)))
+
+
+def pieces(text: str) -> list[str]:
+    """Return the pieces of text, folded: words of scripts with spaces, and whole stretches of Chinese or Japanese."""
+    return [piece[:LONGEST_WORD] for piece in _PIECE.findall(fold(text))]
+
+
+def is_run(piece: str) -> bool:
+    """Tell whether a piece is a stretch of a script without spaces."""
+    return _RUN.match(piece) is not None
+
+
+def joined(word: str) -> str:
+    """Return a word of a script with spaces as it is looked for: `beginner's` as `beginners`."""
+    return word.replace("'", "")
+
+
+def segments(run: str) -> list[str]:
+    """Return the words of a stretch of Chinese, one after the other."""
+    return list(_segments(run))
+
+
+def indexed_words(text: str) -> list[str]:
+    """Return all words under which text is found; a long Chinese word also under the words in it."""
+    words: list[str] = []
+    for piece in pieces(text):
+        if is_run(piece):
+            words += _searched_segments(piece)
+        else:
+            words.append(joined(piece))
+            if "'" in piece:
+                words.append(piece.partition("'")[0])
+    return words
+
+
+def bigrams(run: str) -> list[str]:
+    """Return each two neighbouring characters of a stretch of Chinese, or its only one."""
+    return [run[at : at + 2] for at in range(len(run) - 1)] or [run]
+
+
+def parts(text: str) -> list[str]:
+    """Return what parts of Chinese words are found by: single characters, and each two neighbours."""
+    found: dict[str, None] = {}
+    for run in _RUN.findall(fold(text)):
+        found |= dict.fromkeys(run)
+        found |= dict.fromkeys(bigrams(run))
+    return list(found)
+
+
+def syllable_pairs(run: str) -> list[str]:
+    """Return how each two neighbouring characters sound, without tones; of a single one nothing."""
+    syllables = _syllables(run)
+    return [first + second for first, second in pairwise(syllables)]
+
+
+def sounds(text: str) -> list[str]:
+    """Return what Chinese is found by in Latin letters: pinyin and its initials, of words, stretches and pairs."""
+    found: dict[str, None] = {}
+    for run in _RUN.findall(fold(text)):
+        found |= dict.fromkeys(_sounds(run))
+    return list(found)
+
+
+@lru_cache(maxsize=200_000)
+def _segments(run: str) -> tuple[str, ...]:
+    return tuple(rjieba.cut(run))
+
+
+@lru_cache(maxsize=200_000)
+def _searched_segments(run: str) -> tuple[str, ...]:
+    return tuple(rjieba.cut_for_search(run))
+
+
+@lru_cache(maxsize=200_000)
+def _syllables(run: str) -> tuple[str, ...]:
+    # Word by word: the sound of a character depends on its word, and words repeat.
+    return tuple(syllable for word in _segments(run) for syllable in _word_syllables(word))
+
+
+@lru_cache(maxsize=200_000)
+def _word_syllables(word: str) -> tuple[str, ...]:
+    return tuple(fold(syllable) for syllable in lazy_pinyin(word))
+
+
+@lru_cache(maxsize=200_000)
+def _sounds(run: str) -> tuple[str, ...]:
+    found = dict.fromkeys(syllable_pairs(run))
+    for word in {*_segments(run), run}:
+        if len(word) <= LONGEST_SOUND:
+            syllables = _syllables(word)
+            found["".join(syllables)] = None
+            if len(syllables) > 1:
+                found["".join(syllable[:1] for syllable in syllables)] = None
+    return tuple(found)
