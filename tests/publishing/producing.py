@@ -1,11 +1,13 @@
 """Production in the test's own process: tasks are taken out of the queue and done one after the other."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openstage.publishing.errors import Later
 from openstage.publishing.production import Production
 from openstage.publishing.scratch import Scratch
 from tests.publishing.stage import Stage
@@ -116,3 +118,66 @@ def dying_at(point: str, times: int = 1) -> Callable[[str], None]:
             raise Died(point)
 
     return reached
+
+
+FILM = {("hls_video", "96"), ("hls_video", "2"), ("hls_video", "3"), ("hls_audio", "a"), ("mp4", "1")}
+SOUND = {("hls_audio", "a"), ("mp4", "1"), ("mp3", "1")}
+
+
+async def kinds_of(stage: Stage, file_id: str) -> set[tuple[str, str]]:
+    work = await stage.work(file_id)
+    return {(r.kind, r.quality) for r in await stage.works.renditions(work.id) if r.complete}
+
+
+async def assert_whole(stage: Stage, worker: Worker, file_id: str) -> None:
+    """Everything is made, the store holds what the rows name, no more and no less, and nothing waits."""
+    await stage.upkeep.tidy()
+    work = await stage.work(file_id)
+    assert (work.state, work.pending, work.claim, work.percent, work.step, work.notice) == (
+        *("published", False, "", 100, ""),
+        "",
+    )
+    assert await kinds_of(stage, file_id) == (FILM if worker.fake.film else SOUND)
+    assert await stored_objects(stage, file_id) == await named_objects(stage, file_id)
+    assert not stage.uploads.staging_path(file_id).exists()
+    assert worker.left() == []
+    assert await stage.value("select count(*) from production_task") == 0
+
+
+async def held(worker: Worker, at: str) -> "asyncio.Task[str | None]":
+    """Begin the next task and wait until it is held."""
+    worker.fake.at, worker.fake.hold = at, asyncio.Event()
+    worker.fake.reached.clear()
+    task = asyncio.create_task(worker.one())
+    await asyncio.wait_for(worker.fake.reached.wait(), 10)
+    return task
+
+
+def let_go(worker: Worker) -> None:
+    assert worker.fake.hold is not None
+    worker.fake.at = ""
+    worker.fake.hold.set()
+
+
+async def growing(stage: Stage, file_id: str) -> dict[str, int]:
+    """Segments of the growing renditions that are offered."""
+    work = await stage.work(file_id)
+    found = [r for r in await stage.works.renditions(work.id) if not r.complete]
+    return {r.quality: len(await stage.works.segments(r.id)) for r in found}
+
+
+async def tried(worker: Worker, kind: str) -> float | None:
+    """Try the next task of a kind; returns the pause after which it asks for another try."""
+    try:
+        assert await worker.one(kind) == kind
+    except Later as later:
+        return later.delay
+    return None
+
+
+async def up_to(worker: Worker, kind: str) -> None:
+    """Do everything that comes before the tasks of a kind."""
+    order = ("first", "plan", "pictures", "sound", "chunk", "join")
+    for before in order[: order.index(kind)]:
+        while await worker.one(before):
+            pass
