@@ -23,6 +23,16 @@ class Buyer:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A buyer with what the operator wants to know of it; an empty `third_user_id` is the main account's."""
+
+    id: int
+    name: str
+    third_user_id: str
+    purchases: int
+
+
+@dataclass(frozen=True, slots=True)
 class BoughtOffer:
     """An offer as it was when it was bought; what is changed of it later changes no purchase."""
 
@@ -147,6 +157,7 @@ class Billing:
     received: Decimal
     """What it has paid."""
     purchases: int
+    """How many it has made, refunded ones and those of a test app included."""
 
     @property
     def left(self) -> Decimal | None:
@@ -161,6 +172,8 @@ class LedgerLine:
     transaction_id: int
     kind: TransactionKind
     purchase_id: int | None
+    reference: str
+    """Of a payment: the same one is booked once."""
     memo: str
     amount: Decimal
     """By how much it changed what the app owes."""

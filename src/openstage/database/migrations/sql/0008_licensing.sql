@@ -93,6 +93,7 @@ create table ledger_transaction (
     app_id        bigint      not null references app,
     kind          text        not null check (kind in ('purchase', 'refund', 'payment')),
     purchase_id   bigint,
+    reference     text        not null default '',               -- of a payment, such as the bank's; books it once
     memo          text        not null default '',
     made_at       timestamptz not null default now(),
     foreign key (purchase_id, app_id) references purchase (id, app_id),
@@ -101,6 +102,7 @@ create table ledger_transaction (
     unique (id, app_id)
 );
 create index on ledger_transaction (app_id, id);
+create unique index on ledger_transaction (app_id, reference) where reference <> '';
 
 create table ledger_entry (
     transaction_id bigint     not null,
