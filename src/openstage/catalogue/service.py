@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from openstage.catalogue import queries
 from openstage.catalogue.errors import UnknownOffer, UnknownTrack
 from openstage.catalogue.models import Categories, Offer, Page, Search, Track, TrackFile
+from openstage.catalogue.search.index import SearchIndex
 from openstage.database.engine import Database
-from openstage.errors import Unavailable
+from openstage.settings import Settings
 
 LARGEST_ID = 2**63 - 1
 
@@ -17,8 +18,18 @@ LARGEST_ID = 2**63 - 1
 class Catalogue:
     """The licensable tracks."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Take the database and the settings; `start` before searching."""
         self._database = database
+        self._index = SearchIndex(database, settings)
+
+    async def start(self) -> None:
+        """Make searching possible: only servers do this, as it takes a process that follows the catalogue."""
+        await self._index.start()
+
+    async def close(self) -> None:
+        """End what `start` began."""
+        await self._index.close()
 
     async def track(self, audio_id: int, *, removed: bool = False) -> Track:
         """Return a track.
@@ -86,8 +97,12 @@ class Catalogue:
         Raises:
             BadQuery: the text can't be understood; its message says where.
             BadValue: a page, a size or a range that can't be.
+            UnknownCategory: there is no such band of tempo.
             TooDeep: the page lies beyond the first `DEEPEST` tracks.
             Unavailable: the index isn't there yet, or the database is away.
 
         """
-        raise Unavailable("The search index is being made; try again in a moment.")
+        hits = await self._index.find(wanted)
+        # What was removed in this moment is missing here, not found again on the next page.
+        tracks = await self.tracks(hits.ids) if hits.ids else []
+        return Page(tracks, hits.total, wanted.page, wanted.per_page, hits.matched)

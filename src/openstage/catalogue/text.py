@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Final
 
 import rjieba
-from pypinyin import lazy_pinyin
 
 LONGEST_WORD: Final = 64
 """Characters of a word that count; the rest is cut off, in the index as in queries."""
@@ -101,8 +100,7 @@ def parts(text: str) -> list[str]:
 
 def syllable_pairs(run: str) -> list[str]:
     """Return how each two neighbouring characters sound, without tones; of a single one nothing."""
-    syllables = _syllables(run)
-    return [first + second for first, second in pairwise(syllables)]
+    return [first + second for first, second in pairwise(syllables(run))]
 
 
 def sounds(text: str) -> list[str]:
@@ -124,13 +122,17 @@ def _searched_segments(run: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=200_000)
-def _syllables(run: str) -> tuple[str, ...]:
+def syllables(run: str) -> tuple[str, ...]:
+    """Return how a stretch of Chinese sounds, character by character, without tones."""
     # Word by word: the sound of a character depends on its word, and words repeat.
     return tuple(syllable for word in _segments(run) for syllable in _word_syllables(word))
 
 
 @lru_cache(maxsize=200_000)
 def _word_syllables(word: str) -> tuple[str, ...]:
+    # Half a second and 50 MB, which most servers and commands never need.
+    from pypinyin import lazy_pinyin  # noqa: PLC0415
+
     return tuple(fold(syllable) for syllable in lazy_pinyin(word))
 
 
@@ -139,8 +141,8 @@ def _sounds(run: str) -> tuple[str, ...]:
     found = dict.fromkeys(syllable_pairs(run))
     for word in {*_segments(run), run}:
         if len(word) <= LONGEST_SOUND:
-            syllables = _syllables(word)
-            found["".join(syllables)] = None
-            if len(syllables) > 1:
-                found["".join(syllable[:1] for syllable in syllables)] = None
+            spoken = syllables(word)
+            found["".join(spoken)] = None
+            if len(spoken) > 1:
+                found["".join(syllable[:1] for syllable in spoken)] = None
     return tuple(found)
