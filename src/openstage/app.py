@@ -13,17 +13,27 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from openstage.catalogue.service import Catalogue
 from openstage.console.routes import Console
 from openstage.database.embedded import running_database
 from openstage.database.engine import Database
 from openstage.database.migrate import check
 from openstage.delivery.addresses import Addresses
 from openstage.delivery.events import Events
+from openstage.delivery.library import LibraryAddresses, library_routes, library_signer
 from openstage.delivery.routes import delivery_routes
 from openstage.delivery.signing import AddressSigner
 from openstage.delivery.standing import Standings
 from openstage.dialects.karaoke.routes import Calls as KaraokeCalls
 from openstage.dialects.karaoke.routes import karaoke_routes
+from openstage.dialects.karaoke.tickets import TicketCalls
+from openstage.dialects.karaoke.tokens import TokenCalls
+from openstage.dialects.music.authentication import Authentication
+from openstage.dialects.music.catalogue_calls import CatalogueCalls
+from openstage.dialects.music.dates import Dates
+from openstage.dialects.music.licence_calls import LicenceCalls
+from openstage.dialects.music.routes import music_routes
+from openstage.dialects.music.shapes import Shapes
 from openstage.dialects.video.authorisation import Authorisation
 from openstage.dialects.video.routes import api_routes
 from openstage.dialects.video.uploads import UploadCalls
@@ -34,6 +44,12 @@ from openstage.health import Health
 from openstage.identity.apps import keys_of
 from openstage.identity.keys import Keys
 from openstage.identity.service import Identity
+from openstage.identity.signing import SigningApps
+from openstage.licensing.billing import BillingAccounts
+from openstage.licensing.certificate_keys import CertificateKeys
+from openstage.licensing.certificates import Certificates
+from openstage.licensing.ledger import Ledger
+from openstage.licensing.service import Licensing
 from openstage.oauth.routes import oauth_routes
 from openstage.observability import logs
 from openstage.observability.middleware import Observed
@@ -66,6 +82,11 @@ class Services:
     uploads: Uploads
     works: Works
     intake: Intake
+    catalogue: Catalogue
+    licensing: Licensing
+    billing: BillingAccounts
+    ledger: Ledger
+    certificates: Certificates
     operations: Operations
     signer: AddressSigner
     addresses: Addresses
@@ -88,6 +109,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 yield services
             finally:
                 await services.standings.close()
+                await services.catalogue.close()
+                await services.identity.tickets.close()
                 await services.early.close()
                 services.uploads.close()
 
@@ -112,6 +135,11 @@ def assemble(settings: Settings, database: Database, keys: Keys) -> Services:
         uploads=uploads,
         works=works,
         intake=intake,
+        catalogue=Catalogue(database, settings),
+        licensing=Licensing(database, settings),
+        billing=BillingAccounts(database, settings),
+        ledger=Ledger(database),
+        certificates=Certificates(database, store, CertificateKeys(database, keys), settings),
         operations=Operations(database, works, intake, tasks),
         signer=signer,
         addresses=Addresses(database, signer, settings),
@@ -129,6 +157,7 @@ def routes(services: Services, console: Console) -> list[BaseRoute]:
         *delivery_routes(services.database, services.store, services.signer, services.settings),
         *oauth_routes(services.identity, services.keys, services.settings),
         *karaoke_routes(_karaoke(services)),
+        *_music(services),
         *api_routes(authorisation, videos),
         *Health(services.database, services.store, services.settings).routes(),
         *Events(services.standings).routes(),
@@ -138,7 +167,27 @@ def routes(services: Services, console: Console) -> list[BaseRoute]:
 
 def _karaoke(services: Services) -> list[KaraokeCalls]:
     """Make the groups of calls of the karaoke dialect."""
-    return []
+    return [TokenCalls(services.identity), TicketCalls(services.identity, services.settings)]
+
+
+def _music(services: Services) -> list[BaseRoute]:
+    """Make the music dialect, and the addresses it hands out."""
+    settings, catalogue = services.settings, services.catalogue
+    signer = library_signer(services.keys, settings)
+    addresses, dates = LibraryAddresses(signer, settings), Dates(settings.time_zone)
+    authentication = Authentication(SigningApps(services.database, services.keys))
+    licences = LicenceCalls(
+        authentication,
+        catalogue=catalogue,
+        licensing=services.licensing,
+        certificates=services.certificates,
+        addresses=addresses,
+        dates=dates,
+    )
+    return [
+        *music_routes(CatalogueCalls(authentication, catalogue, Shapes(addresses, dates)), licences),
+        *library_routes(catalogue, services.licensing, services.store, signer, settings),
+    ]
 
 
 def create_app() -> ASGIApp:
@@ -159,6 +208,7 @@ def application(settings: Settings) -> ASGIApp:
             # Routes need what has only now been opened.
             every = routes(services, console)
             _end_streams_on_signal(services)
+            await services.catalogue.start()
             app.router.routes.extend(every)
             direct.add(every)
             yield
@@ -173,9 +223,14 @@ def application(settings: Settings) -> ASGIApp:
 
 
 def _end_streams_on_signal(services: Services) -> None:
-    """Let those who listen to events go when the server is about to end: it would wait for them."""
+    """Let those who listen or wait go when the server is about to end: it would wait for them."""
+
+    def end() -> None:
+        services.standings.end()
+        services.identity.tickets.end()
+
     with contextlib.suppress(RuntimeError, ValueError):  # not in a process of its own
-        asyncio.get_running_loop().add_signal_handler(ENDING, services.standings.end)
+        asyncio.get_running_loop().add_signal_handler(ENDING, end)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -128,6 +128,10 @@ class Settings(BaseSettings):
         ),
     ] = []
     max_upload: Annotated[Bytes, Field(description="Largest file that may be uploaded, in bytes.")] = 256 * GIB
+    max_recording: Annotated[
+        Bytes,
+        Field(description="Largest recording that is taken in one request, or fetched from an address, in bytes."),
+    ] = 2 * GIB
     max_piece: Annotated[Bytes, Field(description="Largest piece of an upload, in bytes.")] = 16 * GIB
     min_free: Annotated[
         NonNegativeInt,
@@ -196,6 +200,12 @@ class Settings(BaseSettings):
     piece_timeout: Annotated[
         PositiveFloat, Field(description="A piece whose sender stays silent for so many seconds is dropped.")
     ] = 60.0
+    event_memory: Annotated[
+        Seconds, Field(description="For so long events that were delivered, or given up, stay in the log of callbacks.")
+    ] = 30 * DAY
+    fetch_time: Annotated[
+        Seconds, Field(description="A recording that is fetched from an address must be there within so many seconds.")
+    ] = 30 * 60
     deletion_grace: Annotated[
         NonNegativeInt,
         Field(description="For so long a deleted work can be restored; then its bytes are removed."),
@@ -211,6 +221,23 @@ class Settings(BaseSettings):
         NonNegativeInt,
         Field(description="Everything else that one worker does at once; 0: as much as the machine has cores."),
     ] = 0
+    callback_concurrency: Annotated[
+        PositiveInt, Field(description="Callbacks that one worker delivers at once, at most 4 of an app to one host.")
+    ] = 32
+    callback_timeout: Annotated[
+        PositiveFloat, Field(description="A receiver of callbacks that says nothing for so many seconds has failed.")
+    ] = 15.0
+    callback_retries: Annotated[
+        list[PositiveFloat],
+        NoDecode,
+        BeforeValidator(_listed),
+        Field(
+            description="Seconds between the tries of a callback, with commas between; after the last it is given up."
+        ),
+    ] = [5, 60, 300, 1800, 7200, 18000, 28800, 28800]
+    fetch_concurrency: Annotated[
+        PositiveInt, Field(description="Recordings that one worker fetches from their addresses at once.")
+    ] = 4
     encoder_threads: Annotated[
         NonNegativeInt, Field(description="Threads of one encoder of the ladder; 0: as many as the machine has cores.")
     ] = 1
@@ -225,6 +252,13 @@ class Settings(BaseSettings):
         bool,
         Field(description="A work counts as published when all its renditions are whole, not at the first one."),
     ] = False
+    preview_seconds: Annotated[
+        PositiveInt, Field(description="Seconds of a track that its preview plays; shorter tracks are heard whole.")
+    ] = 60
+    preview_bit_rate: Annotated[
+        Literal[64000, 96000, 128000, 160000, 192000, 256000, 320000],
+        Field(description="Bits per second of a track's preview MP3."),
+    ] = 128_000
     database_pool: Annotated[PositiveInt, Field(description="Most database connections of one process.")] = 8
 
     # --- logs -------------------------------------------------------------------------------------------------
@@ -261,6 +295,11 @@ class Settings(BaseSettings):
     def scratch_folder(self) -> Path:
         """Folder in which media tools write before their results move to the object store."""
         return self.folder / "scratch"
+
+    @property
+    def search_folder(self) -> Path:
+        """Folder of the search index, made again from the database whenever it is missing."""
+        return self.folder / "search"
 
     @property
     def host(self) -> str:
