@@ -20,6 +20,7 @@ from openstage.client.errors import (
     WaitTimeoutError,
 )
 from openstage.client.exchange import Retry
+from openstage.client.karaoke import AsyncKaraoke, AsyncKaraokeUser, Karaoke, KaraokeUser, verify_callback
 from openstage.client.tokens import FileTokenStore, Tokens, TokenStore
 from openstage.client.video.blocking import VideoCloud
 from openstage.client.video.cloud import AsyncVideoCloud
@@ -68,6 +69,8 @@ __all__ = [
     "AppFrozenError",
     "AppPendingError",
     "AppRejectedError",
+    "AsyncKaraoke",
+    "AsyncKaraokeUser",
     "AsyncVideoCloud",
     "BadClientError",
     "Category",
@@ -80,6 +83,8 @@ __all__ = [
     "InvalidGrantError",
     "InvalidInputError",
     "InvalidRequestError",
+    "Karaoke",
+    "KaraokeUser",
     "OAuthError",
     "OutcomeUnknownError",
     "Page",
@@ -115,4 +120,5 @@ __all__ = [
     "VideoNotFoundError",
     "VideoStateError",
     "WaitTimeoutError",
+    "verify_callback",
 ]

@@ -83,9 +83,10 @@ class TokenKeeper:
             if tokens is not None and tokens != stale and tokens.fresh:
                 self._tokens = tokens
                 return tokens
-            return self._keep(await self._renew(tokens or stale))
+            return self.take(await self._renew(tokens or stale))
 
-    def _keep(self, tokens: Tokens) -> Tokens:
+    def take(self, tokens: Tokens) -> Tokens:
+        """Use these tokens from now on, and keep them in the store."""
         self._tokens = tokens
         if self._store is not None:
             self._store.save(self.key, tokens)
