@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from openstage.app import Services
+from openstage.cli import billing
 from openstage.cli.output import print_json, print_record, print_table, size
 from openstage.cli.runtime import with_services
 from openstage.identity.models import App, AppCredentials, AppState
@@ -158,6 +159,10 @@ def set_quota(
         return await services.identity.apps.set_quota(client_id, value)
 
     _print_app(with_services(work), as_json=as_json)
+
+
+app.command()(billing.credit)
+app.command("set-test")(billing.set_test)
 
 
 def _set_state(client_id: str, state: AppState, *, as_json: bool) -> None:

@@ -56,6 +56,7 @@ class ObjectResponse(Response):
         *,
         content_type: str,
         caching: str,
+        disposition: str = "",
         accel_prefix: str = "",
         send_timeout: float = SEND_TIMEOUT,
     ) -> None:
@@ -66,6 +67,7 @@ class ObjectResponse(Response):
             item: the object.
             content_type: its media type.
             caching: value of `Cache-Control`.
+            disposition: value of `Content-Disposition` (`delivery/naming.py`); empty: none.
             accel_prefix: nginx's internal location of the object folder; empty: send the bytes ourselves.
             send_timeout: seconds; see `SEND_TIMEOUT`.
 
@@ -76,6 +78,8 @@ class ObjectResponse(Response):
         self._etag = object_etag(item)
         self._content_type = content_type
         self._common = {**CORS, "Accept-Ranges": "bytes", "Cache-Control": caching, "ETag": self._etag}
+        if disposition:
+            self._common["Content-Disposition"] = disposition
         self._accel_prefix = accel_prefix
         self._send_timeout = send_timeout
 

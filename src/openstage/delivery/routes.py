@@ -64,7 +64,7 @@ _FRESH = "private, no-store"
 _PICTURE_CACHING = "private, max-age=300"
 
 
-class _Guarded:
+class Guarded:
     """Turns a handler into an ASGI application that answers what goes wrong, while reading the object too."""
 
     def __init__(self, handler: Callable[[Request], Awaitable[Response]]) -> None:
@@ -101,8 +101,8 @@ def delivery_routes(database: Database, store: ObjectStore, signer: AddressSigne
     """Return the routes of this package."""
     delivery = Delivery(Repository(database), PlayCounter(Works(database)), store, signer, settings)
     return [
-        Route("/media/{token}/{slug}/{resource:path}", _Guarded(delivery.media), methods=METHODS),
-        Route("/pictures/{slug}/{kind}.jpg", _Guarded(delivery.picture), methods=METHODS),
+        Route("/media/{token}/{slug}/{resource:path}", Guarded(delivery.media), methods=METHODS),
+        Route("/pictures/{slug}/{kind}.jpg", Guarded(delivery.picture), methods=METHODS),
     ]
 
 

@@ -73,11 +73,28 @@ class DerivesKeys(Protocol):
 class AddressSigner:
     """Makes and verifies the tokens of media addresses."""
 
-    def __init__(self, keys: DerivesKeys, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
-        """Take the key of this purpose, the lifetime of addresses, and a clock that gives seconds of the epoch."""
-        self._key = keys.derive(_PURPOSE)
+    def __init__(
+        self,
+        keys: DerivesKeys,
+        settings: Settings,
+        *,
+        purpose: bytes = _PURPOSE,
+        lifetime: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            keys: gives the key of the purpose.
+            settings: gives the lifetime of addresses.
+            purpose: tokens of one purpose are worth nothing for another.
+            lifetime: seconds for which addresses live; None: the setting's.
+            clock: gives seconds of the epoch.
+
+        """
+        self._key = keys.derive(purpose)
         self._clock = clock
-        self._lifetime = settings.address_lifetime
+        self._lifetime = settings.address_lifetime if lifetime is None else lifetime
 
     def address(self, slug: str, resource: str, audience: Audience = EVERYBODY) -> str:
         """Make the token of an address for a client."""

@@ -54,6 +54,9 @@ class PurchaseRefunded(DomainError):
 
     code = "licensing.refunded"
 
+    def __init__(self) -> None:
+        super().__init__("This purchase was refunded: its licence has ended, and its file is no longer delivered.")
+
 
 class BadAmount(DomainError):
     """An amount of money is not one: not a number, negative, or finer than the currency."""

@@ -21,8 +21,8 @@ SURFACES = {
     "api": "video", "openupload": "video", "uploadfinish": "video", "cancelupload": "video", "uploadstatus": "video",
     "upload": "upload", "media": "media", "pictures": "media", "w": "pages", "e": "pages", "": "pages", "docs": "pages",
     "static": "pages", "sign-in": "pages", "sign-up": "pages", "sign-out": "pages", "account": "pages",
-    "device": "pages", "oauth": "oauth", ".well-known": "oauth", "healthz": "operation", "readyz": "operation",
-    "metrics": "operation",
+    "device": "pages", "qr": "pages", "oauth": "oauth", ".well-known": "oauth", "healthz": "operation",
+    "readyz": "operation", "metrics": "operation", "plus": "music", "audio": "music", "library": "media",
 }  # fmt: skip
 
 
@@ -112,8 +112,8 @@ def _seconds(surface: str) -> Histogram:
 
 
 def _surface(path: str) -> str:
-    if path.startswith("/w/") and path.endswith("/events"):
-        return "events"  # they last for minutes: not to be mixed with pages
+    if path == "/oauth/v2/light_qr_stat" or (path.startswith("/w/") and path.endswith("/events")):
+        return "events"  # they last for minutes: not to be mixed with calls and pages
     return SURFACES.get(path.split("/", 2)[1] if "/" in path else "", "other")
 
 
@@ -127,6 +127,6 @@ def _request_id(scope: Scope) -> str:
 def _tellable(path: str) -> str:
     """Return a path without the token in it, and never longer than a line."""
     parts = path.split("/")
-    if len(parts) > 2 and parts[1] == "media":
+    if len(parts) > 2 and parts[1] in {"media", "library", "qr"}:
         parts[2] = "…"
     return "/".join(parts)[:200]

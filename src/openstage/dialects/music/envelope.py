@@ -1,0 +1,18 @@
+"""The reply of every call of this dialect: `{"result": true, "data": …}` or a failure, HTTP 200 for both."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+_encode = msgspec.json.Encoder().encode
+
+
+def reply(data: Any) -> Response:
+    """Make the reply of a call that did what was asked."""
+    return Response(_encode({"result": True, "data": data}), media_type="application/json")
+
+
+def failure(code: int, message: str) -> Response:
+    """Make the reply of a call that failed: the dialect's code, and one sentence for a person."""
+    return Response(_encode({"result": False, "message": message, "code": code}), media_type="application/json")

@@ -1,0 +1,141 @@
+"""How things of the catalogue and of licensing look on this wire, field for field as the document has them."""
+
+from typing import Any, Protocol
+
+from openstage.catalogue.models import BpmBand, Categories, Category, Level, Offer, Track
+from openstage.dialects.music.dates import Dates
+from openstage.licensing.models import Purchase
+
+ABLE_TYPE = "audio"
+"""What kind of thing was bought; the document's platform also sells pictures."""
+
+
+class LibraryAddresses(Protocol):
+    """Addresses that this dialect hands out; they live for 10 minutes."""
+
+    def preview(self, track: Track) -> str:
+        """Return an address of a track's preview; empty where it has no file."""
+
+    def waveform(self, track: Track) -> str:
+        """Return an address of the picture of its waveform."""
+
+    def waveform_data(self, track: Track) -> str:
+        """Return an address of its waveform as numbers."""
+
+    def download(self, purchase: Purchase) -> str:
+        """Return an address of a file that was bought."""
+
+
+class Shapes:
+    """Makes the objects of replies."""
+
+    def __init__(self, addresses: LibraryAddresses, dates: Dates) -> None:
+        self._addresses = addresses
+        self._dates = dates
+
+    def listed(self, track: Track, categories: Categories) -> dict[str, Any]:
+        """Return a track as searches list it (3.2)."""
+        return {
+            "id": track.id,
+            "title": track.title,
+            "bpm": beats(track.bpm),
+            "preview_mp3_url": self._addresses.preview(track),
+            "waveform_url": self._addresses.waveform(track),
+            "origin_waveform_url": self._addresses.waveform_data(track),
+            "artist": track.artist,
+            "duration": track.duration,
+            "description": track.description,
+            "genres": named(categories.named("genre", track.genre_ids)),
+            "moods": named(categories.named("mood", track.mood_ids)),
+            "instruments": named(categories.named("instrument", track.instrument_ids)),
+        }
+
+    def audio(self, track: Track, categories: Categories) -> dict[str, Any]:
+        """Return a track as its detail shows it (3.3)."""
+        return {"type": track.supplier, **self.listed(track, categories)}
+
+    @staticmethod
+    def permission(offer: Offer) -> dict[str, Any]:
+        """Return an offer; `duration` and `bpm` are the track's."""
+        return {
+            "id": offer.id,
+            "name": offer.name,
+            "price": f"{offer.price:.2f}",
+            "type": offer.type,
+            "duration": clock_time(offer.duration_ms),
+            "bpm": beats(offer.bpm),
+        }
+
+    def bought(self, purchase: Purchase) -> dict[str, Any]:
+        """Return a purchase as lists of them show it (3.5)."""
+        return {
+            "id": purchase.id,
+            "plus_user": {"id": purchase.main.id, "name": purchase.main.name},
+            "real_plus_user": {"id": purchase.buyer.id, "name": purchase.buyer.name},
+            "third_user_id": purchase.third_user_id,
+            "plus_permission": {"id": purchase.offer.id, "name": purchase.offer.name},
+            "able_id": purchase.audio_id,
+            "able_type": ABLE_TYPE,
+            "asset_type": purchase.format,
+            "warrant_name": purchase.warrant_name,
+            "download_at": self._dates.write(purchase.downloaded_at),
+            "created_at": self._dates.write(purchase.bought_at),
+        }
+
+    def purchase(self, purchase: Purchase) -> dict[str, Any]:
+        """Return a purchase as its detail shows it (3.6)."""
+        return {
+            "id": purchase.id,
+            "permission_id": purchase.offer.id,
+            "permission_name": purchase.offer.name,
+            "plus_user_id": purchase.main.id,
+            "real_plus_user_id": purchase.buyer.id,
+            "price": f"{purchase.price:.2f}",
+            "asset_type": purchase.format,
+            "warrant_name": purchase.warrant_name,
+            "fileSize": file_size(purchase.file.byte_size),
+            "created_at": self._dates.write(purchase.bought_at),
+            # Ours: what a client needs to verify what it downloads, and to know how its licence stands.
+            "number": purchase.number,
+            "currency": purchase.currency,
+            "third_user_id": purchase.third_user_id,
+            "sha256": purchase.sha256,
+            "file_bytes": purchase.file.byte_size,
+            "is_test": purchase.is_test,
+            "download_at": self._dates.write(purchase.downloaded_at),
+            "refunded_at": self._dates.write(purchase.refunded_at),
+        }
+
+
+def named(items: list[Category]) -> list[dict[str, Any]]:
+    """Return categories as `[{id, name}]`."""
+    return [{"id": item.id, "name": item.name} for item in items]
+
+
+def category_lists(categories: Categories) -> dict[str, Any]:
+    """Return all categories (3.1). `levels` is ours: the document lists them in its table of parameters only."""
+    bands: list[BpmBand] | list[Level]
+    lists: dict[str, Any] = {
+        "genres": named(categories.genres),
+        "moods": named(categories.moods),
+        "instruments": named(categories.instruments),
+    }
+    for name, bands in (("bpms", categories.bpms), ("levels", categories.levels)):
+        lists[name] = [{"id": band.id, "name": band.name} for band in bands]
+    return lists
+
+
+def beats(bpm: float | None) -> int:
+    """Return a tempo as the wire has it: a whole number; 0 where it is unknown."""
+    return 0 if bpm is None else round(bpm)
+
+
+def clock_time(duration_ms: int) -> str:
+    """Return a duration as `00:02:00`."""
+    seconds = (duration_ms + 500) // 1000
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def file_size(count: int) -> str:
+    """Return a size as the document writes it, such as `11.5MB`."""
+    return f"{count / 1024**2:.1f}MB" if count >= 1024**2 else f"{count / 1024:.1f}KB"
