@@ -130,16 +130,20 @@ async def test_a_kept_refresh_token_works_again_and_again_and_ends_the_access_to
     app = await app_of(identity, credentials)
     issued = await identity.authorise_app(app, realm="person", uid="7", terms=Terms(keeps_refresh=True))
     before = issued.pair
+    secret = credentials.client_secret
     for _ in range(3):
-        after = await identity.refresh(app.client_id, issued.pair.refresh_token)
+        after = await identity.refresh(app.client_id, issued.pair.refresh_token, secret)
         assert after.refresh_token == issued.pair.refresh_token
         assert await identity.resolve(after.access_token)
-        with pytest.raises(TokenInvalid):
+        with pytest.raises(TokenInvalid, match="newer"):
             await identity.resolve(before.access_token)
+        assert "newer one" in (await identity.authorisations.explain(before.access_token)).why
         before = after
+    with pytest.raises(RefreshInvalid, match="secret or signature"):
+        await identity.refresh(app.client_id, issued.pair.refresh_token)
     await identity.authorisations.revoke_token(issued.pair.refresh_token, by="operator")
     with pytest.raises(RefreshInvalid):
-        await identity.refresh(app.client_id, issued.pair.refresh_token)
+        await identity.refresh(app.client_id, issued.pair.refresh_token, secret)
 
 
 async def test_a_token_explains_itself(identity: Identity, database: Database, credentials: AppCredentials) -> None:

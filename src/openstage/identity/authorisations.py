@@ -13,7 +13,7 @@ from openstage.identity.errors import UnknownAuthorisation
 from openstage.identity.issuing import end
 from openstage.identity.models import EndedBy, Origin, Realm
 
-TokenKind = Literal["access_token", "refresh_token", "code", "device_code"]
+TokenKind = Literal["access_token", "refresh_token", "code", "device_code", "qr_ticket"]
 
 _ENDED: dict[str, str] = {
     "user": "the person withdrew it",
@@ -23,6 +23,10 @@ _ENDED: dict[str, str] = {
     "newer": "a newer one of the same app and user took its place",
     "disabled": "the person's account was disabled",
     "": "it was revoked",
+}
+_USED: dict[TokenKind, str] = {
+    "qr_ticket": "Its code has been exchanged for tokens.",
+    "access_token": "A newer one has taken its place.",
 }
 _STATES: dict[str, str] = {
     "pending": "the app awaits review",
@@ -177,7 +181,7 @@ class Authorisations:
         digest = tokens.digest(token)
         row = await self._database.fetch_one(
             """
-            select 'access_token', issued_at, expires_at, null, '', f.id, f.app_id, f.scopes
+            select 'access_token', issued_at, expires_at, replaced_at, '', f.id, f.app_id, f.scopes
             from access_token t join token_family f on f.id = t.family_id where digest = %(digest)s
             union all
             select 'refresh_token', issued_at, expires_at, used_at, case when keeps_refresh then 'kept' else '' end,
@@ -187,8 +191,11 @@ class Authorisations:
             select 'code', issued_at, expires_at, used_at, '', family_id, app_id, scopes
             from authorization_code where digest = %(digest)s
             union all
-            select 'device_code', issued_at, expires_at, null, state, family_id, app_id, scopes
-            from device_grant where digest = %(digest)s
+            select case when d.link is null then 'device_code' else 'qr_ticket' end, d.issued_at,
+                   coalesce(c.expires_at, d.expires_at), c.used_at, d.state, coalesce(c.family_id, d.family_id),
+                   d.app_id, d.scopes
+            from device_grant d left join authorization_code c on c.digest = d.code_digest
+            where d.digest = %(digest)s
             """,
             {"digest": digest},
         )
@@ -249,11 +256,11 @@ def _why(
     """Why a token is refused; empty when it is taken."""
     if authorisation is not None and authorisation.ended_at is not None:
         return f"Its authorisation has ended: {_ENDED[authorisation.ended_by]}."
-    if kind == "device_code" and state != "confirmed":
+    if kind in {"device_code", "qr_ticket"} and state != "confirmed":
         waiting = {"refused": "The person refused.", "used": "It has been exchanged for tokens."}
         return waiting.get(state, "It has expired." if expired else "Nobody has confirmed it yet.")
     if used and not (kind == "refresh_token" and state == "kept"):
-        return "It has been used; what replaced it counts."
+        return _USED.get(kind, "It has been used; what replaced it counts.")
     if expired:
         return "It has expired."
     return f"The call may be refused: {_STATES[app_state]}." if app_state in _STATES else ""

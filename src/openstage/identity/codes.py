@@ -82,14 +82,15 @@ class Codes:
         return code
 
     async def redeem(
-        self, app: App, code: str, *, redirect: str = "", verifier: str = "", terms: Terms = STANDARD
+        self, app: App, code: str, *, redirect: str | None = "", verifier: str = "", terms: Terms = STANDARD
     ) -> Issued:
         """Give tokens for a code. Used again it ends what came of its first use (RFC 6749, 4.1.2).
 
         Args:
             app: who asks, authenticated.
             code: the code.
-            redirect: `redirect_uri` of the request; must be that of the authorization request if that had one.
+            redirect: `redirect_uri` of the request; must be that of the authorization request if that had one. None:
+                the interface has no place for it, so it isn't asked for.
             verifier: `code_verifier`; needed where there was a challenge, refused where there was none.
             terms: how the tokens behave.
 
@@ -112,7 +113,7 @@ class Codes:
             if row is None:
                 raise CodeInvalid("The code is unknown, or was given to another app.")
             user_id, kept_redirect, redirect_sent, scopes, challenge, used, family_id, expired = row
-            if (redirect_sent or redirect) and redirect != kept_redirect:
+            if redirect is not None and (redirect_sent or redirect) and redirect != kept_redirect:
                 raise CodeInvalid("redirect_uri is not the one that the code was made for.")
             _require_proof(challenge, verifier)
             if not used:

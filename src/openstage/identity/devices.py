@@ -1,17 +1,19 @@
 """Sign-in of devices without a keyboard (RFC 8628): the device waits, a person confirms on a phone.
 
 Two codes: the device's own, which is long and never shown, and a short one that a person types or scans. Who sees the
-screen can confirm, but can't get the tokens.
+screen can confirm, but can't get the tokens. `tickets.py` is its twin, in which the device gets a code instead of
+tokens; what a person sees and decides is the same for both, and is here.
 """
 
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, LiteralString
 
-from openstage.database.engine import Database
+from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.identity import tokens
+from openstage.identity.accounts import require_active
 from openstage.identity.errors import (
     AlreadyDecided,
     DeviceExpired,
@@ -21,6 +23,7 @@ from openstage.identity.errors import (
     DeviceWaiting,
 )
 from openstage.identity.issuing import STANDARD, Issuer, Terms, end, person_of
+from openstage.identity.keys import Keys
 from openstage.identity.models import Account, App, Issued
 from openstage.settings import Settings
 
@@ -30,6 +33,9 @@ USER_CODE_LENGTH: Final = 8
 """34 bits; guesses are limited besides."""
 INTERVAL: Final = 5
 LONGEST_DEVICE: Final = 60
+LONGEST_DEVICE_ID: Final = 128
+CHANNEL: Final[LiteralString] = "openstage_ticket"
+"""Where the database tells of a ticket that has changed (LISTEN): its digest in hex."""
 
 DeviceState = Literal["waiting", "scanned", "confirmed", "refused", "used"]
 
@@ -50,19 +56,24 @@ class Waiting:
     """What a person is shown before they decide."""
 
     user_code: str
+    """As shown: `BCDF-GHJK`; the device shows it, too."""
     client_id: str
     app_name: str
     device: str
+    """What the device calls itself; may be empty."""
+    device_id: str
     scopes: Sequence[str]
 
 
 class Devices:
     """Sign-ins that devices have begun."""
 
-    def __init__(self, database: Database, settings: Settings, issuer: Issuer) -> None:
+    def __init__(self, database: Database, settings: Settings, issuer: Issuer, keys: Keys) -> None:
         self._database = database
         self._life = settings.device_code_lifetime
+        self._code_life = settings.code_lifetime
         self._issuer = issuer
+        self._key = keys.derive(b"ticket codes")
 
     async def begin(self, app: App, scopes: Sequence[str], *, device: str = "") -> DeviceCodes:
         """Begin the sign-in of a device.
@@ -74,51 +85,31 @@ class Devices:
 
         """
         device_code = tokens.new_code()
-        while True:
-            letters = "".join(secrets.choice(LETTERS) for _ in range(USER_CODE_LENGTH))
-            row = await self._database.fetch_one(
-                """
-                insert into device_grant (digest, user_code, app_id, scopes, device, interval_s, expires_at)
-                values (%(digest)s, %(letters)s, %(app)s, %(scopes)s, %(device)s, %(interval)s,
-                        now() + make_interval(secs => %(life)s))
-                on conflict (user_code) do nothing returning true
-                """,
-                {
-                    "digest": tokens.digest(device_code),
-                    "letters": letters,
-                    "app": app.id,
-                    "scopes": list(scopes),
-                    "device": storable(" ".join(device.split()))[:LONGEST_DEVICE],
-                    "interval": INTERVAL,
-                    "life": self._life,
-                },
-            )
-            if row is not None:  # else another device shows these letters just now
-                return DeviceCodes(device_code, shown(letters), self._life, INTERVAL)
+        letters = await store_grant(self._database, device_code, app.id, scopes, device=device, life=self._life)
+        return DeviceCodes(device_code, shown(letters), self._life, INTERVAL)
 
     async def look(self, user_code: str) -> Waiting:
-        """Return what waits under a short code, and note that somebody looks at it.
+        """Return what waits under the short code that a device shows, and note that somebody looks at it.
 
         Raises:
             DeviceUnknown: nothing waits under it (any more).
             AlreadyDecided: somebody has confirmed or refused it.
 
         """
+        return await self._look("user_code", letters_of(user_code))
+
+    async def look_by_link(self, link: str) -> Waiting:
+        """Like `look`, by the link of a ticket's QR code."""
+        return await self._look("link", storable(link))
+
+    async def app_of_link(self, link: str) -> str | None:
+        """Return the name of the app whose QR code has a link; None: there is none (any more)."""
         row = await self._database.fetch_one(
-            """
-            update device_grant d set state = case when d.state = 'waiting' then 'scanned' else d.state end
-            from app a where a.id = d.app_id and d.user_code = %(code)s and d.expires_at > now()
-            returning d.user_code, a.client_id, a.name, d.device, d.scopes, d.state
-            """,
-            {"code": letters_of(user_code)},
+            "select a.name from device_grant d join app a on a.id = d.app_id"
+            " where d.link = %(link)s and d.expires_at > now()",
+            {"link": storable(link)},
         )
-        if row is None:
-            raise DeviceUnknown("No device shows this code, or it has expired.")
-        *waiting, state = row
-        if state != "scanned":
-            raise AlreadyDecided("This code has been used.")
-        found = Waiting(*waiting)
-        return Waiting(shown(found.user_code), found.client_id, found.app_name, found.device, found.scopes)
+        return str(row[0]) if row else None
 
     async def decide(self, user_code: str, account: Account, *, allow: bool) -> None:
         """Confirm or refuse in the name of a person; the first decision holds.
@@ -126,24 +117,28 @@ class Devices:
         Raises:
             DeviceUnknown: nothing waits under the code.
             AlreadyDecided: somebody was first.
+            AccountDisabled: the person's account has been disabled meanwhile.
 
         """
         async with self._database.transaction() as connection:
+            if allow:
+                await require_active(connection, account.id)
             cursor = await connection.execute(
-                "select app_id, state from device_grant where user_code = %s and expires_at > now() for update",
+                "select digest, app_id, state, scopes, link is not null from device_grant"
+                " where user_code = %s and expires_at > now() for update",
                 (letters_of(user_code),),
             )
             row = await cursor.fetchone()
             if row is None:
                 raise DeviceUnknown("No device shows this code, or it has expired.")
-            app_id, state = row
+            digest, app_id, state, scopes, is_ticket = row
             if state not in {"waiting", "scanned"}:
                 raise AlreadyDecided("This code has been used.")
             user_id = await person_of(connection, app_id, account.id, account.name) if allow else None
-            await connection.execute(
-                "update device_grant set state = %s, user_id = %s where user_code = %s",
-                ("confirmed" if allow else "refused", user_id, letters_of(user_code)),
-            )
+            code_digest = None
+            if user_id is not None and is_ticket:
+                code_digest = await self._make_code(connection, digest, app_id, user_id, scopes)
+            await _settle(connection, digest, "confirmed" if allow else "refused", user_id, code_digest)
 
     async def poll(self, app: App, device_code: str, *, terms: Terms = STANDARD) -> Issued:
         """Give the device its tokens if the person has confirmed.
@@ -162,7 +157,7 @@ class Devices:
                 """
                 select state, user_id, scopes, expires_at <= now(), family_id,
                        coalesce(polled_at > now() - make_interval(secs => interval_s), false)
-                from device_grant where digest = %s and app_id = %s for update
+                from device_grant where digest = %s and app_id = %s and link is null for update
                 """,
                 (tokens.digest(device_code), app.id),
             )
@@ -201,6 +196,116 @@ class Devices:
         async with self._database.connection() as connection:
             cursor = await connection.execute("delete from device_grant where expires_at < now() - interval '1 hour'")
         return cursor.rowcount
+
+    async def _look(self, column: LiteralString, value: str) -> Waiting:
+        row = await self._database.fetch_one(
+            f"""
+            select d.digest, d.state, d.user_code, a.client_id, a.name, d.device, d.device_id, d.scopes
+            from device_grant d join app a on a.id = d.app_id
+            where d.{column} = %(value)s and d.expires_at > now()
+            """,
+            {"value": value},
+        )
+        if row is None:
+            raise DeviceUnknown("No device shows this code, or it has expired.")
+        digest, state, letters, *others = row
+        if state not in {"waiting", "scanned"}:
+            raise AlreadyDecided("This code has been used.")
+        if state == "waiting":
+            async with self._database.connection() as connection:
+                await connection.execute(
+                    """
+                    with scanned as (
+                        update device_grant set state = 'scanned' where digest = %s and state = 'waiting'
+                        returning digest
+                    )
+                    select pg_notify(%s, encode(digest, 'hex')) from scanned
+                    """,
+                    (digest, CHANNEL),
+                )
+        return Waiting(shown(letters), *others)
+
+    async def _make_code(
+        self, connection: Connection, ticket_digest: bytes, app_id: int, user_id: int, scopes: Sequence[str]
+    ) -> bytes:
+        """Make the code that a ticket gives, and return its digest."""
+        digest = tokens.digest(tokens.code_of_ticket(self._key, ticket_digest))
+        await connection.execute(
+            """
+            insert into authorization_code (digest, app_id, user_id, redirect, redirect_sent, scopes, expires_at)
+            values (%s, %s, %s, '', false, %s, now() + make_interval(secs => %s))
+            """,
+            (digest, app_id, user_id, list(scopes), self._code_life),
+        )
+        return digest
+
+
+async def store_grant(
+    database: Database,
+    secret: str,
+    app_id: int,
+    scopes: Sequence[str],
+    *,
+    life: int,
+    device: str = "",
+    device_id: str = "",
+    link: str | None = None,
+) -> str:
+    """Store what a device has begun, under letters that no other device shows just now; returns the letters.
+
+    Args:
+        database: where.
+        secret: the device's own code, or its ticket.
+        app_id: the app on the device.
+        scopes: what it asks for.
+        life: seconds until it expires.
+        device: what the device calls itself.
+        device_id: its id.
+        link: of the QR code; None: it isn't a ticket.
+
+    """
+    while True:
+        letters = "".join(secrets.choice(LETTERS) for _ in range(USER_CODE_LENGTH))
+        row = await database.fetch_one(
+            """
+            insert into device_grant (digest, user_code, app_id, scopes, device, device_id, link, interval_s,
+                expires_at)
+            values (%(digest)s, %(letters)s, %(app)s, %(scopes)s, %(device)s, %(device_id)s, %(link)s, %(interval)s,
+                now() + make_interval(secs => %(life)s))
+            on conflict (user_code) do nothing returning true
+            """,
+            {
+                "digest": tokens.digest(secret),
+                "letters": letters,
+                "app": app_id,
+                "scopes": list(scopes),
+                "device": _tidy(device)[:LONGEST_DEVICE],
+                "device_id": _tidy(device_id)[:LONGEST_DEVICE_ID],
+                "link": link,
+                "interval": INTERVAL,
+                "life": life,
+            },
+        )
+        if row is not None:  # else another device shows these letters just now
+            return letters
+
+
+async def _settle(
+    connection: Connection, digest: bytes, state: DeviceState, user_id: int | None, code_digest: bytes | None
+) -> None:
+    await connection.execute(
+        """
+        with decided as (
+            update device_grant set state = %s, user_id = %s, code_digest = %s where digest = %s returning digest
+        )
+        select pg_notify(%s, encode(digest, 'hex')) from decided
+        """,
+        (state, user_id, code_digest, digest, CHANNEL),
+    )
+
+
+def _tidy(text: str) -> str:
+    return storable(" ".join(text.split()))
 
 
 def letters_of(typed: str) -> str:

@@ -205,3 +205,9 @@ class NoFriend(DomainError):
     """Nobody can be their own friend, or have more friends than are gathered from."""
 
     code = "identity.no_friend"
+
+
+class BadCity(DomainError):
+    """No city has such a number."""
+
+    code = "identity.bad_city"

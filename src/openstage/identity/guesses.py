@@ -16,9 +16,10 @@ from typing import Final, Literal
 from openstage.database.engine import Database
 from openstage.identity.errors import TooManyGuesses
 
-Kind = Literal["password", "sign-up", "secret", "code", "user-code"]
+Kind = Literal["password", "sign-up", "secret", "code", "ticket", "user-code"]
 """What is guessed at: a person's password; whether a name is free (sign-up); an app's secret; codes and tokens that an
-app was given; the short code that a device shows."""
+app was given; QR tickets (counted apart: a device that goes on asking for a forgotten one shall not keep its app from
+renewing tokens); the short code that a device shows, and the link in its QR code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ LIMITS: Final[dict[tuple[Kind, Literal["address", "target"]], Limit]] = {
     ("sign-up", "address"): Limit(10, 600),
     ("secret", "address"): Limit(50, 5),
     ("code", "address"): Limit(50, 5),
+    ("ticket", "address"): Limit(50, 5),
     ("user-code", "target"): Limit(10, 60),
     ("user-code", "address"): Limit(30, 20),
 }

@@ -11,7 +11,7 @@ from openstage.database.engine import Connection
 from openstage.database.text import storable
 from openstage.identity import tokens
 from openstage.identity.accounts import require_active
-from openstage.identity.errors import RefreshInvalid
+from openstage.identity.errors import RefreshInvalid, SignatureUsed
 from openstage.identity.keys import Keys
 from openstage.identity.models import EndedBy, Issued, Origin, TokenPair
 from openstage.settings import Settings
@@ -43,7 +43,6 @@ class _Held:
     now: dt.datetime
     keeps_refresh: bool
     scopes: tuple[str, ...]
-    account_id: int | None
     openid: str
     unionid: str
 
@@ -108,24 +107,30 @@ class Issuer:
             unionid=self.unionid(developer_id, account_id),
         )
 
-    async def refresh(self, connection: Connection, client_id: str, refresh_token: str) -> Issued | None:
+    async def refresh(
+        self, connection: Connection, client_id: str, refresh_token: str, *, proven: bool = False
+    ) -> Issued | None:
         """Give new tokens for a refresh token; None if it is misused, which ended its authorisation.
 
         The caller must let the transaction commit before it tells of the misuse.
 
+        Args:
+            connection: in a transaction.
+            client_id: the app that the token was given to.
+            refresh_token: the token.
+            proven: the app has proved itself by its secret. Where the refresh token is kept it must have: nothing else
+                would tell whoever found the token from the app.
+
         Raises:
-            RefreshInvalid: unknown, expired, revoked, or of another app.
+            RefreshInvalid: unknown, expired, revoked, of another app, or a proof is missing.
             AccountDisabled: it speaks for a person whose account has been disabled.
 
         """
         held = await self._held(connection, client_id, refresh_token)
-        if held.account_id is not None:
-            await require_active(connection, held.account_id)
         if held.keeps_refresh:
-            pair = TokenPair(tokens.new_access_token(), self._settings.access_token_lifetime, refresh_token)
-            await connection.execute("delete from access_token where family_id = %s", (held.family_id,))
-            await self._store(connection, held.family_id, replace(pair, refresh_token=""))
-            return self._issued(held, pair)
+            if not proven:
+                raise RefreshInvalid("This refresh_token needs the app's secret or signature beside it.")
+            return await self._replace(connection, held, refresh_token, tokens.new_access_token(), None)
         pair = TokenPair(
             access_token=tokens.successor_access_token(self._successor_key, refresh_token),
             expires_in=self._settings.access_token_lifetime,
@@ -141,6 +146,51 @@ class Issuer:
             return None
         return self._issued(held, pair)
 
+    async def refresh_signed(
+        self, connection: Connection, client_id: str, refresh_token: str, *, openid: str, ts: int
+    ) -> Issued:
+        """Give a new access token for a refresh token that is kept, to a request that the app has signed.
+
+        The token follows from the refresh token and the time that was signed. So the same request again, within
+        `settings.refresh_grace`, gets the same token (the reply may have been lost); later it gets none, and ends none.
+
+        Args:
+            connection: in a transaction.
+            client_id: the app that the token was given to, and that has signed.
+            refresh_token: the token.
+            openid: of the person it speaks for; empty: it speaks for the app itself.
+            ts: Unix time that was signed.
+
+        Raises:
+            RefreshInvalid: unknown, expired, revoked, of another app, somebody else's, or one that isn't kept.
+            SignatureUsed: the request was answered before.
+            AccountDisabled: it speaks for a person whose account has been disabled.
+
+        """
+        held = await self._held(connection, client_id, refresh_token)
+        if not held.keeps_refresh:
+            raise RefreshInvalid("This refresh_token was given by another interface, and is renewed there alone.")
+        if not hmac.compare_digest(held.openid.encode(), openid.encode("utf-8", "replace")):
+            raise RefreshInvalid(
+                "openid is not whom this refresh_token speaks for; it is left out where that is the app itself."
+            )
+        access_token = tokens.successor_access_token(self._successor_key, f"{refresh_token}|{ts}")
+        cursor = await connection.execute(
+            """
+            select replaced_at is null and now() - issued_at <= make_interval(secs => %s),
+                   extract(epoch from expires_at - now())::int
+            from access_token where family_id = %s and asked_ts = %s
+            """,
+            (self._settings.refresh_grace, held.family_id, ts),
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            return await self._replace(connection, held, refresh_token, access_token, ts)
+        may_be_told_again, expires_in = row
+        if not may_be_told_again:
+            raise SignatureUsed("This request was answered before; sign a new one with the present time.")
+        return self._issued(held, TokenPair(access_token, expires_in, refresh_token))
+
     def unionid(self, developer_id: int | None, account_id: int | None) -> str:
         """Return the name under which all apps of a developer know a person; empty without an account."""
         if account_id is None:
@@ -150,6 +200,23 @@ class Issuer:
     @staticmethod
     def _issued(held: _Held, pair: TokenPair) -> Issued:
         return Issued(pair, held.scopes, held.family_id, held.openid, held.unionid)
+
+    async def _replace(
+        self, connection: Connection, held: _Held, refresh_token: str, access_token: str, ts: int | None
+    ) -> Issued:
+        """Put an access token in the place of those before it; these stay for a day, so that they can be explained."""
+        await connection.execute(
+            "update access_token set replaced_at = now(), expires_at = least(expires_at, now())"
+            " where family_id = %s and replaced_at is null",
+            (held.family_id,),
+        )
+        await connection.execute(
+            "delete from access_token where family_id = %s and replaced_at < now() - interval '1 day'",
+            (held.family_id,),
+        )
+        pair = TokenPair(access_token, self._settings.access_token_lifetime, refresh_token)
+        await self._store(connection, held.family_id, replace(pair, refresh_token=""), ts)
+        return self._issued(held, pair)
 
     async def _held(self, connection: Connection, client_id: str, refresh_token: str) -> _Held:
         cursor = await connection.execute(
@@ -171,16 +238,18 @@ class Issuer:
         family_id, used_at, now, keeps_refresh, scopes, account_id, uid, developer_id, over = row
         if over:
             raise RefreshInvalid("The refresh_token is no longer valid; authorise again.")
+        if account_id is not None:
+            await require_active(connection, account_id)
         openid = uid if account_id is not None else ""
         unionid = self.unionid(developer_id, account_id)
-        return _Held(family_id, used_at, now, keeps_refresh, tuple(scopes), account_id, openid, unionid)
+        return _Held(family_id, used_at, now, keeps_refresh, tuple(scopes), openid, unionid)
 
-    async def _store(self, connection: Connection, family_id: int, pair: TokenPair) -> None:
+    async def _store(self, connection: Connection, family_id: int, pair: TokenPair, ts: int | None = None) -> None:
         await connection.execute(
             """
             with access as (
-                insert into access_token (digest, family_id, expires_at)
-                values (%(access)s, %(family)s, now() + make_interval(secs => %(access_life)s))
+                insert into access_token (digest, family_id, expires_at, asked_ts)
+                values (%(access)s, %(family)s, now() + make_interval(secs => %(access_life)s), %(ts)s)
             )
             insert into refresh_token (digest, family_id, expires_at)
             select %(refresh)s, %(family)s, now() + make_interval(secs => %(refresh_life)s)
@@ -192,6 +261,7 @@ class Issuer:
                 "access_life": pair.expires_in,
                 "refresh": tokens.digest(pair.refresh_token) if pair.refresh_token else None,
                 "refresh_life": self._settings.refresh_token_lifetime,
+                "ts": ts,
             },
         )
 

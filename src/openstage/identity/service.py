@@ -1,7 +1,7 @@
 """Authorisation: who may have a token, what a token says, and how it is renewed."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from openstage.database.engine import Connection, Database
 from openstage.database.lookups import SharedLookup
@@ -20,6 +20,7 @@ from openstage.identity.errors import (
     DeviceUnknown,
     RefreshInvalid,
     ScopeMissing,
+    SignatureWrong,
     TokenExpired,
     TokenInvalid,
     UnknownAuthorisation,
@@ -30,6 +31,8 @@ from openstage.identity.keys import Keys
 from openstage.identity.models import Account, App, Caller, EndedBy, Issued, Realm, TokenPair
 from openstage.identity.scopes import Scope
 from openstage.identity.sessions import Sessions
+from openstage.identity.signing import SigningApp, SigningApps
+from openstage.identity.tickets import Tickets, TicketStanding, TicketState
 from openstage.identity.users import Users
 from openstage.settings import Settings
 
@@ -49,13 +52,15 @@ class Identity:
         self.authorisations = Authorisations(database)
         self._issuer = Issuer(settings, keys)
         self.codes = Codes(database, settings, self._issuer)
-        self.devices = Devices(database, settings, self._issuer)
+        self.devices = Devices(database, settings, self._issuer, keys)
+        self.tickets = Tickets(database, settings, keys)
+        self._signers = SigningApps(database, keys)
         self._database = database
         self._settings = settings
         self._callers = SharedLookup(
             database,
             """
-            select asked.number, t.expires_at <= now(), f.revoked_at is not null,
+            select asked.number, t.expires_at <= now(), f.revoked_at is not null, t.replaced_at is not null,
                    f.app_id, f.user_id, a.state, a.client_id, u.uid, f.scopes, u.account_id
             from unnest(%s::bytea[]) with ordinality as asked (digest, number)
             join access_token t using (digest)
@@ -83,12 +88,33 @@ class Identity:
             async with self._database.connection() as connection:
                 app = await self.apps.authenticate(connection, client_id, client_secret)
         except BadClient:
-            # Ids that nobody has count as one: else each would have a count of its own.
-            known = await self.apps.exists(client_id)
-            await self.guesses.charge("secret", address=address, app=client_id if known else "")
+            await self._charge_secret(client_id, address)
             raise
         if app.state == "deleted":
             raise BadClient("This app has been deleted.")
+        return app
+
+    async def authenticate_signature(
+        self, client_id: str, proves: Callable[[str], bool], *, address: str = ""
+    ) -> SigningApp:
+        """Return the app that has signed something with its secret.
+
+        Args:
+            client_id: the app's id.
+            proves: tells whether a secret is the one that it was signed with; must compare in constant time. It is
+                asked for each secret that holds: during a rotation there are two.
+            address: from where it comes, for the limit on guesses.
+
+        Raises:
+            SignatureWrong: the id is unknown or the app deleted, or it was signed with another secret.
+            TooManyGuesses: it wasn't even looked at.
+
+        """
+        await self.guesses.check("secret", address=address, app=client_id)
+        app = await self._signers.find(client_id)
+        if app is None or not any([proves(secret) for secret in app.secrets]):
+            await self._charge_secret(client_id, address)
+            raise SignatureWrong("The signature doesn't fit, or the app is unknown.")
         return app
 
     async def authorise(
@@ -149,9 +175,11 @@ class Identity:
         row = await self._callers.row(tokens.digest(access_token))
         if row is None:
             raise TokenInvalid("The access_token is unknown; authorise again.")
-        expired, revoked, app_id, user_id, app_state, client_id, uid, scopes, account_id = row
+        expired, revoked, replaced, app_id, user_id, app_state, client_id, uid, scopes, account_id = row
         if revoked:
             raise TokenInvalid("The access_token was revoked; authorise again.")
+        if replaced:
+            raise TokenInvalid("A newer access_token has taken the place of this one; use that, or refresh.")
         if expired:
             raise TokenExpired("The access_token has expired; refresh it or authorise again.")
         if needs is not None and needs not in scopes:
@@ -171,9 +199,9 @@ class Identity:
         """Exchange a refresh token for new tokens; see `renew`."""
         if client_secret:
             await self.authenticate(client_id, client_secret, address=address)
-        return (await self.renew(client_id, refresh_token, address=address)).pair
+        return (await self.renew(client_id, refresh_token, address=address, proven=bool(client_secret))).pair
 
-    async def renew(self, client_id: str, refresh_token: str, *, address: str = "") -> Issued:
+    async def renew(self, client_id: str, refresh_token: str, *, address: str = "", proven: bool = False) -> Issued:
         """Exchange a refresh token for new tokens.
 
         It can be used once. Again within `settings.refresh_grace` seconds it gives the same successor; later it
@@ -184,10 +212,11 @@ class Identity:
             client_id: the app the token was issued to.
             refresh_token: the token.
             address: from where it is tried, for the limit on guesses.
+            proven: the app has proved itself by its secret; needed where the refresh token is kept.
 
         Raises:
             BadClient: no such app.
-            RefreshInvalid: unknown, expired, revoked, used up, or of another app.
+            RefreshInvalid: unknown, expired, revoked, used up, of another app, or a proof is missing.
             AccountDisabled: the token speaks for a person whose account has been disabled.
             TooManyGuesses: too many wrong ones came from this address.
 
@@ -195,7 +224,7 @@ class Identity:
         await self.guesses.check("code", address=address, app=client_id)
         try:
             async with self._database.transaction() as connection:
-                issued = await self._issuer.refresh(connection, client_id, refresh_token)
+                issued = await self._issuer.refresh(connection, client_id, refresh_token, proven=proven)
         except RefreshInvalid:
             if not await self.apps.exists(client_id):
                 raise BadClient("The client_id is unknown.") from None
@@ -207,8 +236,27 @@ class Identity:
             )
         return issued
 
+    async def renew_signed(
+        self, client_id: str, refresh_token: str, *, openid: str, ts: int, address: str = ""
+    ) -> Issued:
+        """Give an app that has signed for it a new access token; see `Issuer.refresh_signed` for what it raises."""
+        await self.guesses.check("code", address=address, app=client_id)
+        try:
+            async with self._database.transaction() as connection:
+                return await self._issuer.refresh_signed(connection, client_id, refresh_token, openid=openid, ts=ts)
+        except RefreshInvalid:
+            await self.guesses.charge("code", address=address, app=client_id)
+            raise
+
     async def redeem(
-        self, app: App, code: str, *, redirect: str = "", verifier: str = "", address: str = "", terms: Terms = STANDARD
+        self,
+        app: App,
+        code: str,
+        *,
+        redirect: str | None = "",
+        verifier: str = "",
+        address: str = "",
+        terms: Terms = STANDARD,
     ) -> Issued:
         """Exchange an authorization code for tokens; see `Codes.redeem`.
 
@@ -232,6 +280,27 @@ class Identity:
             return await self.devices.poll(app, device_code, terms=terms)
         except DeviceUnknown:
             await self.guesses.charge("code", address=address, app=app.client_id)
+            raise
+
+    async def ticket(
+        self, client_id: str, ticket: str, *, address: str = "", seconds: float = 0, seen: TicketState | None = None
+    ) -> TicketStanding:
+        """Tell how a QR ticket stands, when that changes; see `Tickets.change`.
+
+        Only wrong ones are counted, and a right one is always answered: nobody finds 256 bits, and a device that asks
+        every second shall cost one look-up.
+
+        Raises:
+            DeviceUnknown: there is no such ticket (any more), or it is another app's.
+            AppNotUsable: the app is not approved (any more).
+            TooManyGuesses: too many wrong ones came from this address.
+
+        """
+        try:
+            return await self.tickets.change(client_id, ticket, seconds=seconds, seen=seen)
+        except DeviceUnknown:
+            known = await self.apps.exists(client_id)
+            await self.guesses.charge("ticket", address=address, app=client_id if known else "")
             raise
 
     async def revoke(self, access_token: str) -> None:
@@ -273,6 +342,11 @@ class Identity:
             self.guesses.forget,
         )
         return cursor.rowcount + sum([await forget() for forget in others])
+
+    async def _charge_secret(self, client_id: str, address: str) -> None:
+        # Ids that nobody has count as one: else each would have a count of its own.
+        known = await self.apps.exists(client_id)
+        await self.guesses.charge("secret", address=address, app=client_id if known else "")
 
     @staticmethod
     async def _user(connection: Connection, app: App, realm: Realm, uid: str, nick: str) -> int:

@@ -29,6 +29,14 @@ def new_code() -> str:
     return secrets.token_urlsafe(32)
 
 
+def code_of_ticket(key: bytes, ticket_digest: bytes) -> str:
+    """Return the code that a QR ticket gives once it is confirmed.
+
+    It follows from the ticket under the server's key, so it can be told again and again though it isn't stored.
+    """
+    return hmac.new(key, b"code|" + ticket_digest, hashlib.sha256).hexdigest()
+
+
 def random_bytes(count: int) -> bytes:
     """Return bytes that nobody can guess."""
     return secrets.token_bytes(count)

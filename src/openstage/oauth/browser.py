@@ -7,6 +7,7 @@ that hangs on a cookie of this browser and on its session.
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,7 @@ from openstage.settings import Settings
 _SESSION: Final = "openstage_session"
 _FORM: Final = "openstage_form"
 _OWN_PAGES: Final = ("/oauth/authorize", "/api/oauth2/authorize", "/device", "/account")
+_TICKET: Final = re.compile(r"/qr/[a-z0-9]{1,32}|/s/[A-Za-z0-9]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ def own_page(address: str, otherwise: str = "/account") -> str:
     """
     path = address.partition("?")[0]
     plain = all("!" <= character <= "~" for character in address) and "\\" not in address
-    return address if plain and path in _OWN_PAGES and len(address) < 6000 else otherwise
+    ours = path in _OWN_PAGES or _TICKET.fullmatch(path) is not None
+    return address if plain and ours and len(address) < 6000 else otherwise
 
 
 def here(request: Request) -> str:

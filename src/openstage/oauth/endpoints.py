@@ -127,7 +127,7 @@ class Endpoints:
     async def _by_refresh_token(self, app: App, form: Mapping[str, str], address: str) -> Issued:
         token = required(form, "refresh_token")
         asked(form.get("scope", ""), app.scopes)  # less than was granted may be asked for; all of it is given, and told
-        return await self._identity.renew(app.client_id, token, address=address)
+        return await self._identity.renew(app.client_id, token, address=address, proven=not app.public)
 
     async def _by_credentials(self, app: App, form: Mapping[str, str], address: str) -> Issued:
         if app.public:

@@ -215,6 +215,9 @@ class PeoplePages:
 
     async def _app_name(self, following: str) -> str:
         """Return the name of the app for whose sake somebody signs in; empty: none."""
+        if following.startswith("/qr/"):
+            link = following.removeprefix("/qr/").partition("?")[0]
+            return await self._identity.devices.app_of_link(link) or ""
         client_id = parse_qs(urlsplit(following).query).get("client_id", [""])[0]
         if not client_id:
             return ""

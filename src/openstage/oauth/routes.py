@@ -8,7 +8,7 @@ from openstage.identity.keys import Keys
 from openstage.identity.service import Identity
 from openstage.oauth.authorize import AuthorizePage
 from openstage.oauth.browser import Browsers
-from openstage.oauth.devices import DevicePage
+from openstage.oauth.devices import DevicePages
 from openstage.oauth.endpoints import Endpoints
 from openstage.oauth.people import PeoplePages
 from openstage.oauth.rendering import Pages
@@ -21,6 +21,6 @@ def oauth_routes(identity: Identity, keys: Keys, settings: Settings) -> list[Bas
     return [
         *Endpoints(identity, settings).routes(),
         *AuthorizePage(identity, pages, settings).routes(),
-        *DevicePage(identity, pages).routes(),
+        *DevicePages(identity, pages, settings).routes(),
         *PeoplePages(identity, pages, settings).routes(),
     ]

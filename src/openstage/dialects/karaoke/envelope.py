@@ -30,6 +30,6 @@ def reply(
     return json_response({"code": code, "msg": msg, "data": {} if data is None else data})
 
 
-def json_response(body: Mapping[str, Any]) -> Response:
+def json_response(body: Mapping[str, Any] | msgspec.Struct) -> Response:
     """Answer HTTP 200 with a JSON object, for the calls that answer flat."""
     return Response(_encode(body), media_type="application/json")

@@ -99,6 +99,18 @@ class UserTokenNeeded(DomainError):
     code = "karaoke.user_token_needed"
 
 
+class SignatureStale(DomainError):
+    """`ts` is further than 5 minutes from the server's time."""
+
+    code = "karaoke.signature_stale"
+
+
+class PassbackInvalid(DomainError):
+    """`passback` isn't one that this list gave to this user."""
+
+    code = "karaoke.passback_invalid"
+
+
 CODES: Final[dict[type[DomainError], int]] = {
     BadInput: 1001,
     BadJson: 1002,
@@ -107,6 +119,7 @@ CODES: Final[dict[type[DomainError], int]] = {
     NotBuilt: 1005,
     WrongMethod: 1006,
     RequestBroken: 1007,
+    PassbackInvalid: 1008,
     TokenMissing: 1101,
     identity.TokenInvalid: 1102,
     identity.TokenExpired: 1103,
@@ -120,6 +133,11 @@ CODES: Final[dict[type[DomainError], int]] = {
     identity.RefreshInvalid: 1121,
     identity.CodeInvalid: 1122,
     identity.BadScope: 1123,
+    identity.SignatureWrong: 1124,
+    identity.SignatureUsed: 1125,
+    SignatureStale: 1126,
+    identity.DeviceUnknown: 1127,
+    identity.BadProof: 1122,
     identity.TooManyGuesses: 1130,
     identity.QuotaExceeded: 1205,
     uploads.BadSize: 1204,
@@ -127,6 +145,7 @@ CODES: Final[dict[type[DomainError], int]] = {
     works.UnknownWork: 1301,
     works.WrongState: 1302,
     works.BadMetadata: 1303,
+    works.UnknownSinger: 1304,
     Unavailable: 1901,
 }
 """Codes by the error's class; what isn't listed takes the code of its nearest base class, or `FAILURE`."""

@@ -6,9 +6,27 @@
 The bodies of both calls are ours: the document names the paths alone. They answer flat, as the token calls do.
 """
 
+import asyncio
+import contextlib
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from openstage.dialects.karaoke.bodies import read_json
+from openstage.dialects.karaoke.envelope import json_response
+from openstage.dialects.karaoke.errors import BadInput, Call
+from openstage.dialects.karaoke.headers import Authorisation, device_id
+from openstage.dialects.karaoke.tokens import address_of, proven_app, require
+from openstage.identity.errors import TokenInvalid
+from openstage.identity.models import App
+from openstage.identity.scopes import asked
+from openstage.identity.service import Identity
+from openstage.identity.tickets import STATES, TicketStanding
+from openstage.settings import Settings
 
 LONGEST_WAIT: Final = 30
 """Seconds that a call may wait for a change."""
@@ -70,5 +88,98 @@ class StatusRequest(msgspec.Struct):
     qr_ticket: str = ""
     wait: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Answer when the status changes, or after so many seconds (30 at most); 0: at once."""
-    status: int | None = None
+    status: Annotated[int, msgspec.Meta(ge=0, le=4)] | None = None
     """With `wait`: the status known so far, so that no change is missed; left out: the present one."""
+
+
+class TicketCalls:
+    """Handlers of the calls of a device that signs somebody in."""
+
+    def __init__(self, identity: Identity, settings: Settings) -> None:
+        self._identity = identity
+        self._authorisation = Authorisation(identity)
+        self._base = settings.base("public")
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the routes."""
+        return [
+            Route("/oauth/v2/light_qr", Call(self.begin, failure=_no_ticket)),
+            Route("/oauth/v2/light_qr_stat", Call(self.status, failure=_no_status)),
+        ]
+
+    async def begin(self, request: Request) -> Response:
+        """Make a ticket."""
+        body = await read_json(request, TicketRequest)
+        app = await self._app(request, body)
+        codes = await self._identity.tickets.begin(
+            app.id,
+            asked(body.scope.replace(",", " "), app.scopes),
+            device=body.device_name,
+            device_id=body.device_id or device_id(request),
+        )
+        page = f"{self._base}/qr/{codes.link}"
+        return json_response(
+            Ticket(
+                qr_ticket=codes.ticket,
+                qr_url=page,
+                qr_png_url=f"{page}.png",
+                qr_svg_url=f"{page}.svg",
+                user_code=codes.user_code,
+                interval=codes.interval,
+                expires_in=codes.expires_in,
+            )
+        )
+
+    async def status(self, request: Request) -> Response:
+        """Tell how a ticket stands, at once or when that changes."""
+        body = await read_json(request, StatusRequest)
+        require(appid=body.appid, qr_ticket=body.qr_ticket)
+        if not body.wait:
+            return _standing(await self._identity.ticket(body.appid, body.qr_ticket, address=address_of(request)))
+        waiting = asyncio.create_task(
+            self._identity.ticket(
+                body.appid,
+                body.qr_ticket,
+                address=address_of(request),
+                seconds=min(body.wait, LONGEST_WAIT),
+                seen=None if body.status is None else STATES[body.status],
+            )
+        )
+        gone = asyncio.create_task(_disconnected(request))
+        try:
+            await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+            return _standing(await waiting) if waiting.done() else Response()  # nobody reads the latter
+        finally:
+            for task in (waiting, gone):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def _app(self, request: Request, body: TicketRequest) -> App:
+        """Return the app that asks: its server by the secret, a device of it by an app-level token."""
+        if body.secret:
+            require(appid=body.appid)
+            return await proven_app(self._identity, body.appid, body.secret, request)
+        caller = await self._authorisation.any(request)
+        if caller.uid:
+            raise TokenInvalid("A QR ticket is asked for with a token of the app's own (getToken), not with a user's.")
+        if body.appid and body.appid != caller.client_id:
+            raise BadInput("appid is not the app that the token was issued to.")
+        return await self._identity.apps.find(caller.client_id)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _standing(standing: TicketStanding) -> Response:
+    return json_response(TicketStatus(STATES.index(standing.state), standing.code))
+
+
+def _no_ticket(code: int, message: str) -> Response:
+    return json_response(Ticket(error_code=code, error_msg=message))
+
+
+def _no_status(code: int, message: str) -> Response:
+    return json_response(TicketStatus(error_code=code, error_msg=message))
