@@ -16,7 +16,7 @@ from openstage.client.karaoke.models import Ticket, TicketState, TicketStatus, U
 from openstage.client.karaoke.session import AppSession, UserSession
 from openstage.client.karaoke.user import AsyncKaraokeUser
 from openstage.client.karaoke.wire import App
-from openstage.client.requests import Hosts
+from openstage.client.requests import Hosts, Request
 from openstage.client.tokens import Tokens, TokenStore
 from openstage.client.transport import AsyncioTransport, Transport
 
@@ -118,7 +118,7 @@ class AsyncKaraoke:
         """
         api = self._api
 
-        def request(token: str) -> wire.Request:
+        def request(token: str) -> Request:
             return wire.new_ticket(api.hosts, api.app, token, scope=scope, device_name=device_name)
 
         if api.app.secret:

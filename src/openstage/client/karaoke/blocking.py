@@ -14,6 +14,7 @@ from openstage.client.karaoke.models import (
     Performance,
     Progress,
     Recording,
+    Song,
     Ticket,
     TicketState,
     TicketStatus,
@@ -178,9 +179,15 @@ class KaraokeUser:
         """Have the server fetch a recording; see `AsyncKaraokeUser.upload_link`."""
         return run(self._user.upload_link(url, performance, callback_url=callback_url))
 
-    def work(self, ugc_id: str) -> Work:
+    def work(self, ugc_id: str = "", *, share_id: str = "") -> Work:
         """Ask for one work; see `AsyncKaraokeUser.work`."""
-        return run(self._user.work(ugc_id))
+        return run(self._user.work(ugc_id, share_id=share_id))
+
+    def wait(
+        self, ugc_id: str, *, timeout: float | None = None, on_change: Callable[[Work], None] | None = None
+    ) -> Work:
+        """Wait until a work is published; see `AsyncKaraokeUser.wait`."""
+        return run(self._user.wait(ugc_id, timeout=timeout, on_change=on_change))
 
     def play_address(self, ugc_id: str) -> str:
         """Give the address that plays a work; see `AsyncKaraokeUser.play_address`."""
@@ -198,25 +205,29 @@ class KaraokeUser:
         """Ask what the app may know of the person; see `AsyncKaraokeUser.info`."""
         return run(self._user.info())
 
-    def page(self, passback: str = "", *, num: int = 20) -> WorkPage:
-        """List the user's own works; see `AsyncKaraokeUser.page`."""
-        return run(self._user.page(passback, num=num))
+    def page(self, passback: str = "", *, num: int = 20, openid: str = "") -> WorkPage:
+        """List works of a user; see `AsyncKaraokeUser.page`."""
+        return run(self._user.page(passback, num=num, openid=openid))
 
-    def works(self) -> Iterator[Work]:
-        """Iterate over the user's own works; see `AsyncKaraokeUser.works`."""
-        return _each(self._user.works())
+    def works(self, openid: str = "") -> Iterator[Work]:
+        """Iterate over works of a user; see `AsyncKaraokeUser.works`."""
+        return _each(self._user.works(openid))
 
-    def recommended(self, **fields: Any) -> Iterator[Work]:
-        """Iterate over works that the server recommends; see `AsyncKaraokeUser.recommended`."""
-        return _each(self._user.recommended(**fields))
+    def recommended(self, song_id: str = "") -> Iterator[Work]:
+        """Iterate over public works; see `AsyncKaraokeUser.recommended`."""
+        return _each(self._user.recommended(song_id))
 
-    def city_works(self, **fields: Any) -> Iterator[Work]:
-        """Iterate over works from the user's city; see `AsyncKaraokeUser.city_works`."""
-        return _each(self._user.city_works(**fields))
+    def city_works(self, city_id: int = 0) -> Iterator[Work]:
+        """Iterate over public works from a city; see `AsyncKaraokeUser.city_works`."""
+        return _each(self._user.city_works(city_id))
 
     def friends_works(self) -> Iterator[Work]:
-        """Iterate over works of the user's friends; see `AsyncKaraokeUser.friends_works`."""
+        """Iterate over what the user's friends show them; see `AsyncKaraokeUser.friends_works`."""
         return _each(self._user.friends_works())
+
+    def feature_songs(self, num: int = 20) -> list[Song]:
+        """Ask for songs that the user may like to sing; see `AsyncKaraokeUser.feature_songs`."""
+        return run(self._user.feature_songs(num))
 
 
 def _each(works: AsyncGenerator[Work, None]) -> Iterator[Work]:

@@ -8,6 +8,7 @@ KaraokeError              the server refused with a code; of another server, wit
 ├── WorkError             the work: WorkNotFoundError, …
 ├── AddressError          an address that the server is to fetch from or to call
 └── ServerError           the server; may pass
+NotPublishedError         a work that was waited for failed or was refused
 SignInError               a ticket without a code: TicketRefusedError, TicketExpiredError, TicketCancelledError
 CallbackError             a callback that is not what it says: SignatureError, StaleError
 ```
@@ -153,6 +154,10 @@ class ServerError(KaraokeError):
     """19xx."""
 
     meaning = "the server failed; try again later"
+
+
+class NotPublishedError(ClientError):
+    """A work that was waited for failed or was refused; the message says why."""
 
 
 class SignInError(ClientError):

@@ -163,64 +163,117 @@ class Access(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserInfo:
-    """What an app may know of a person; what it may not is empty."""
+    """What an app may know of a person."""
 
     openid: str = ""
     nick_name: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """All fields as they came."""
+    """What others see as the singer of their recordings."""
+    city_id: int = 0
+    """As apps number cities; 0: not told."""
+    work_count: int = 0
+    """Their recordings through this app."""
+    friend_count: int = 0
+    created_at: dt.datetime | None = None
+    """Since when this app knows them, in UTC."""
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> "UserInfo":
         """Read `data` of `get_user_info`."""
-        return cls(openid=text(data.get("openid")), nick_name=text(data.get("nick_name")), data=data)
+        return cls(
+            openid=text(data.get("openid")),
+            nick_name=text(data.get("nick_name")),
+            city_id=int(number(data.get("city_id"))),
+            work_count=int(number(data.get("ugc_num"))),
+            friend_count=int(number(data.get("friend_num"))),
+            created_at=_moment(data.get("create_time")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """A song as `user_feature_song` tells of it."""
+
+    song_id: str
+    song_name: str = ""
+    song_type: int = 0
+    singer_name: str = ""
+    play_count: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """All fields as they came."""
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> "Song":
+        """Read one entry of `songs`."""
+        return cls(
+            song_id=text(data.get("song_id")),
+            song_name=text(data.get("song_name")),
+            song_type=int(number(data.get("song_type"))),
+            singer_name=text(data.get("singer_name")),
+            play_count=int(number(data.get("play_count"))),
+            data=data,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A work as lists and `get_work_info` tell of it; what the server has not told is empty or zero."""
+    """A work as lists and `work` tell of it; what the server has not told is empty or zero."""
 
     ugc_id: str
     share_id: str = ""
+    share_url: str = ""
+    """Page on which people hear it, for who may."""
+    play_url: str = ""
+    """Plays it: of a public work a lasting address, else one that was signed for who asks and is good for about 15
+    minutes (`paly_url` of the wire). Empty: nothing to play (yet)."""
     song_id: str = ""
     song_name: str = ""
     content: str = ""
+    """What the singer says of it."""
     nick_name: str = ""
     """Who sang it."""
+    openid: str = ""
+    """The same as this app knows them; empty: they used another app."""
     score: int = 0
     score_rank: int = 0
+    duration: float = 0
+    """Seconds; 0: not known yet."""
     play_count: int = 0
     cover: str = ""
     created_at: dt.datetime | None = None
     """In UTC."""
     access: Access | None = None
     """Who may see it; None if not told."""
-    play_url: str = ""
-    """Stable address that plays it for who may see it."""
-    share_url: str = ""
-    """Page on which people hear it."""
+    state: str = ""
+    """`published`; of one's own also `publishing`, `reviewing`, `refused`, `failed` and the like."""
+    reason: str = ""
+    """Why it failed or was refused."""
+    is_own: bool = False
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """All fields as they came."""
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> "Work":
         """Read one entry of `ugcs`, or `data` of `get_work_info`."""
-        created = number(data.get("create_time"))
         return cls(
             ugc_id=text(data.get("ugc_id")).strip(),
             share_id=text(data.get("share_id")).strip(),
+            share_url=text(data.get("share_url")),
+            play_url=text(data.get("paly_url")),
             song_id=text(data.get("song_id")),
             song_name=text(data.get("song_name")),
             content=text(data.get("content")),
             nick_name=text(data.get("nick_name")),
+            openid=text(data.get("openid")),
             score=int(number(data.get("score"))),
             score_rank=int(number(data.get("score_rank"))),
+            duration=number(data.get("duration")),
             play_count=int(number(data.get("play_count"))),
             cover=text(data.get("cover_img")),
-            created_at=dt.datetime.fromtimestamp(created, dt.UTC) if created else None,
+            created_at=_moment(data.get("create_time")),
             access=_access(data.get("access")),
-            play_url=text(data.get("paly_url")),
-            share_url=text(data.get("share_url")),
+            state=text(data.get("state")),
+            reason=text(data.get("reason")),
+            is_own=data.get("is_own") is True,
             data=data,
         )
 
@@ -237,8 +290,7 @@ class WorkPage:
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> "WorkPage":
         """Read `data` of a list."""
-        entries = data.get("ugcs")
-        works = tuple(Work.parse(entry) for entry in entries if isinstance(entry, dict)) if entries else ()
+        works = tuple(Work.parse(entry) for entry in entries_of(data, "ugcs"))
         return cls(works, text(data.get("passback")), bool(data.get("has_more")))
 
     def __iter__(self) -> Iterator[Work]:
@@ -246,6 +298,17 @@ class WorkPage:
 
     def __len__(self) -> int:
         return len(self.works)
+
+
+def entries_of(data: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Give the objects of a list."""
+    entries = data.get(name)
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _moment(value: object) -> dt.datetime | None:
+    seconds = number(value)
+    return dt.datetime.fromtimestamp(seconds, dt.UTC) if seconds else None
 
 
 def _access(value: object) -> Access | None:

@@ -1,6 +1,6 @@
 """Calls of an app and of its users, with tokens that are good, made again where that helps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from openstage.client.errors import ApiError
@@ -107,7 +107,7 @@ class UserSession:
         return Tokens(renewed.access_token, tokens.refresh_token, renewed.expires_at)  # it is used again and again
 
 
-async def _call(keeper: TokenKeeper, send: Callable[[Tokens], Any]) -> Any:
+async def _call(keeper: TokenKeeper, send: Callable[[Tokens], Awaitable[T]]) -> T:
     tokens = await keeper.current()
     try:
         return await send(tokens)

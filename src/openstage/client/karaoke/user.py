@@ -1,20 +1,36 @@
 """A user of an app: their recordings, and what they may see of others."""
 
 import os
+import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from openstage.client.errors import FileChangedError
+from openstage.client.errors import FileChangedError, WaitTimeoutError
 from openstage.client.karaoke import wire
-from openstage.client.karaoke.errors import FileError
+from openstage.client.karaoke.errors import FileError, NotPublishedError
 from openstage.client.karaoke.form import RecordingForm, sha256_of
-from openstage.client.karaoke.models import Access, Performance, Progress, Recording, User, UserInfo, Work, WorkPage
+from openstage.client.karaoke.models import (
+    Access,
+    Performance,
+    Progress,
+    Recording,
+    Song,
+    User,
+    UserInfo,
+    Work,
+    WorkPage,
+    entries_of,
+)
 from openstage.client.karaoke.session import UserSession
 from openstage.client.source import Source
 from openstage.client.tokens import Tokens
 
+FIRST_POLL: Final = 0.25
+LONGEST_POLL: Final = 5.0
+UNPUBLISHED: Final = frozenset({"failed", "refused", "cancelled", "expired"})
+"""States of a work from which it won't get published by itself."""
 PAGE: Final = 50
 """Works asked for at once by the iterators."""
 
@@ -116,17 +132,60 @@ class AsyncKaraokeUser:
         wire.required("ugc_upload_by_link", reply, "ugc_id")
         return Recording.parse(reply)
 
-    async def work(self, ugc_id: str) -> Work:
+    async def work(self, ugc_id: str = "", *, share_id: str = "") -> Work:
         """Ask for one work, the user's own or one that they may see.
+
+        Args:
+            ugc_id: the work.
+            share_id: the same by its other name.
 
         Raises:
             WorkNotFoundError: there is none that this user may see.
 
         """
-        return Work.parse(await self._api.user_call("get_work_info", {"ugc_id": ugc_id}))
+        named = {"ugc_id": ugc_id} if ugc_id else {"share_id": share_id}
+        return Work.parse(await self._api.user_call("get_work_info", named))
+
+    async def wait(
+        self,
+        ugc_id: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the same in both clients
+        on_change: Callable[[Work], None] | None = None,
+    ) -> Work:
+        """Ask again and again until a work of the user's own is published, as one that the server fetches.
+
+        Args:
+            ugc_id: the work.
+            timeout: seconds; None waits for ever.
+            on_change: hears the first state and each other one.
+
+        Raises:
+            NotPublishedError: it failed or was refused; the message says why.
+            WorkNotFoundError: it has been deleted.
+            WaitTimeoutError: it took longer than `timeout`.
+
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        delay, known = FIRST_POLL, ""
+        while True:
+            work = await self.work(ugc_id)
+            if work.state != known:
+                delay, known = FIRST_POLL, work.state
+                if on_change is not None:
+                    on_change(work)
+            if work.state == "published":
+                return work
+            if work.state in UNPUBLISHED:
+                raise NotPublishedError(f"work {ugc_id} is {work.state}: {work.reason or 'no reason given'}")
+            left = LONGEST_POLL if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise WaitTimeoutError(f"work {ugc_id} is {work.state} after {timeout:g} s, not published")
+            await self._api.app.transport.sleep(min(delay, left))
+            delay = min(LONGEST_POLL, delay * 1.4)
 
     async def play_address(self, ugc_id: str) -> str:
-        """Give the stable address that plays a work for who may see it."""
+        """Give an address that plays a work; of one that isn't public it expires, so ask before each playback."""
         return (await self.work(ugc_id)).play_url
 
     async def set_access(self, ugc_id: str, access: Access) -> None:
@@ -148,38 +207,44 @@ class AsyncKaraokeUser:
         """Ask what the app may know of the person."""
         return UserInfo.parse(await self._api.user_call("get_user_info", {}))
 
-    async def page(self, passback: str = "", *, num: int = 20) -> WorkPage:
-        """List the user's own works, newest first.
+    async def page(self, passback: str = "", *, num: int = 20, openid: str = "") -> WorkPage:
+        """List works of a user, newest first.
 
         Args:
             passback: of the page before; empty for the first one.
             num: works per page.
+            openid: another user of this app; empty: this one.
 
         """
-        return await self._page("get_user_work", passback, num)
+        return await self._page("get_user_work", passback, num, **_given(openid=openid))
 
-    async def works(self) -> AsyncGenerator[Work, None]:
-        """Iterate over the user's own works, newest first, page by page as you go.
+    def works(self, openid: str = "") -> AsyncGenerator[Work, None]:
+        """Iterate over works of a user, newest first, page by page as you go.
 
         None is left out or told twice when works are added meanwhile.
+
+        Args:
+            openid: another user of this app, of whom those are given that this one may see; empty: this one.
+
         """
-        async for work in self._all("get_user_work"):
-            yield work
+        return self._all("get_user_work", **_given(openid=openid))
 
-    async def recommended(self, **fields: Any) -> AsyncGenerator[Work, None]:
-        """Iterate over works that the server recommends (`get_recom_work`), such as those of one `song_id`."""
-        async for work in self._all("get_recom_work", **fields):
-            yield work
+    def recommended(self, song_id: str = "") -> AsyncGenerator[Work, None]:
+        """Iterate over public works, of one song or of all, the most worth hearing first."""
+        return self._all("get_recom_work", **_given(song_id=song_id))
 
-    async def city_works(self, **fields: Any) -> AsyncGenerator[Work, None]:
-        """Iterate over works from the user's city (`get_city_work`)."""
-        async for work in self._all("get_city_work", **fields):
-            yield work
+    def city_works(self, city_id: int = 0) -> AsyncGenerator[Work, None]:
+        """Iterate over public works from a city; 0: where the user lives."""
+        return self._all("get_city_work", **_given(city_id=city_id))
 
-    async def friends_works(self) -> AsyncGenerator[Work, None]:
-        """Iterate over works of the user's friends (`get_friend_work`)."""
-        async for work in self._all("get_friend_work"):
-            yield work
+    def friends_works(self) -> AsyncGenerator[Work, None]:
+        """Iterate over what the user's friends show them."""
+        return self._all("get_friend_work")
+
+    async def feature_songs(self, num: int = 20) -> list[Song]:
+        """Ask for songs that the user may like to sing, the most fitting first."""
+        reply = await self._api.user_call("user_feature_song", {"num": num})
+        return [Song.parse(entry) for entry in entries_of(reply, "songs")]
 
     async def _all(self, call: str, **fields: Any) -> AsyncGenerator[Work, None]:
         passback = ""
@@ -193,6 +258,10 @@ class AsyncKaraokeUser:
 
     async def _page(self, call: str, passback: str, num: int, **fields: Any) -> WorkPage:
         return WorkPage.parse(await self._api.user_call(call, {"num": num, "passback": passback, **fields}))
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
 
 
 def _fields(performance: Performance | None, file_name: str, callback_url: str) -> dict[str, Any]:
