@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from openstage.catalogue.service import Catalogue
+from openstage.console.certificates import CertificatePages
 from openstage.console.routes import Console
 from openstage.database.embedded import running_database
 from openstage.database.engine import Database
@@ -161,6 +162,7 @@ def routes(services: Services, console: Console) -> list[BaseRoute]:
         *api_routes(authorisation, videos),
         *Health(services.database, services.store, services.settings).routes(),
         *Events(services.standings).routes(),
+        *CertificatePages(services.certificates, console.renderer).routes(),
         *console.routes,
     ]
 

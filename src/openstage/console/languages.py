@@ -8,13 +8,14 @@ from typing import Final, Literal
 from starlette.requests import Request
 
 from openstage.console.account_messages import ACCOUNT_MESSAGES
+from openstage.console.certificate_messages import CERTIFICATE_MESSAGES
 from openstage.console.messages import MESSAGES
 
 Code = Literal["en", "zh-CN"]
 COOKIE: Final = "openstage_lang"
 """Keeps the language that was chosen by hand."""
 
-_ALL: Final = {**MESSAGES, **ACCOUNT_MESSAGES}
+_ALL: Final = {**MESSAGES, **ACCOUNT_MESSAGES, **CERTIFICATE_MESSAGES}
 _MONTHS: Final = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 

@@ -7,18 +7,31 @@ from starlette.routing import Mount, Route
 from openstage.console.assets import Assets
 from openstage.console.documents import Documents
 from openstage.console.pages import Pages
-from openstage.console.ports import PageAddresses, PageStandings, PageWorks
+from openstage.console.ports import (
+    PageAddresses,
+    PageAdmission,
+    PageRecordings,
+    PageStandings,
+    PageWorks,
+)
 from openstage.console.rendering import Renderer
 from openstage.settings import Settings
 
-ROBOTS = "User-agent: *\nDisallow: /api/\nDisallow: /media/\nDisallow: /e/\n"
+ROBOTS = "User-agent: *\nDisallow: /api/\nDisallow: /media/\nDisallow: /e/\nDisallow: /certificates/\n"
 
 
 class Console:
     """All pages for people: their routes, and the page for addresses at which there is nothing."""
 
     def __init__(
-        self, works: PageWorks, addresses: PageAddresses, standings: PageStandings, settings: Settings
+        self,
+        works: PageWorks,
+        addresses: PageAddresses,
+        standings: PageStandings,
+        settings: Settings,
+        *,
+        recordings: PageRecordings | None = None,
+        admission: PageAdmission | None = None,
     ) -> None:
         """Read assets and templates.
 
@@ -27,19 +40,22 @@ class Console:
             addresses: where media and page addresses are made.
             standings: where it is told how works stand.
             settings: public addresses.
+            recordings: where recordings are read; None: there are none.
+            admission: tells who may see what isn't public; None: nobody.
 
         Raises:
             AssetsMissing: the package was installed without the pages' scripts and styles.
 
         """
         assets = Assets()
-        self._renderer = Renderer(settings, assets)
-        pages = Pages(works, addresses, standings, settings, renderer=self._renderer, documents=Documents())
+        self.renderer = Renderer(settings, assets)
+        pages = Pages(works, addresses, standings, settings, renderer=self.renderer, documents=Documents())
         self.routes: list[Route | Mount] = [
             Route("/", pages.home),
             Route("/w/{slug}", pages.watch),
             Route("/w/{slug}/play", pages.play),
             Route("/e/{slug}", pages.embed),
+            *shares,
             Route("/docs", pages.documents),
             Route("/docs/{name:path}", pages.document),
             Route("/static/{name}", assets.built),
@@ -50,11 +66,11 @@ class Console:
 
     def not_found(self, request: Request) -> Response:
         """Return the page for an address at which there is nothing (status 404)."""
-        return self._renderer.page(request, "missing.html", {}, status=404)
+        return self.renderer.page(request, "missing.html", {}, status=404)
 
     def failed(self, request: Request) -> Response:
         """Return the page that says that the server couldn't answer (status 503)."""
-        return self._renderer.page(request, "failed.html", {}, status=503)
+        return self.renderer.page(request, "failed.html", {}, status=503)
 
 
 async def _robots(_: Request) -> Response:

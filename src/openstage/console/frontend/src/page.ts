@@ -1,5 +1,6 @@
 // What gives a page its life. Each part does nothing where the page lacks what it works on.
 
+import { bindComparing } from "./comparing";
 import { bindCopyButtons } from "./copy";
 import { showHealth } from "./health";
 import { mountPlayers } from "./player/player";
@@ -11,6 +12,7 @@ export type Arrival = "showing" | "playing";
 export function arrive(arrival: Arrival = "showing"): void {
   mountPlayers(arrival === "playing");
   bindCopyButtons();
+  bindComparing();
   waitForWork();
   void showHealth();
 }
