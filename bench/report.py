@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def _cells(row: Row, names: list[str]) -> list[str]:
 
 
 def _span(series: Series, unit: str) -> str:
-    digits = 2 if series.unit == "ratio" else 1 if abs(series.median) < 100 else 0
+    digits = _digits(series)
     text = f"{series.median:,.{digits}f}" + (f" {unit}" if unit else "")
     return f"{text} ({series.low:,.{digits}f}–{series.high:,.{digits}f})" if len(series.values) > 1 else text
 
@@ -104,3 +105,15 @@ def _verdict(row: Row) -> str:
         return ""
     words = {True: "reached", False: "MISSED", None: "not measured"}
     return f"{row.target.text()}: {words[row.reached]}"
+
+
+def _digits(series: Series) -> int:
+    """How many digits are shown behind the point: two that say something of what is small."""
+    size = abs(series.median)
+    if series.unit == "" and all(value == round(value) for value in series.values):
+        return 0  # a count
+    if 0 < size < 0.1:
+        return 1 - math.floor(math.log10(size))
+    if size < 10:
+        return 2
+    return 2 if series.unit == "ratio" else 1 if size < 100 else 0

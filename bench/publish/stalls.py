@@ -13,7 +13,8 @@ from tests.support.browser import Browser, missing, open_browser
 
 LETTER: Final = "c"
 FROZEN_SECONDS: Final = 0.25
-"""A playback whose clock stands for so long has stalled, whether or not it says so."""
+"""A playback whose clock stands for so long has stalled, whether or not it says so. (A clock that has run on while the
+page's scripts were held up hasn't stood.)"""
 
 # Runs before the page's own scripts, on each page. All moments are in milliseconds since 1970.
 _WATCH: Final = """
@@ -32,7 +33,8 @@ _WATCH: Final = """
         const video = document.querySelector("video"), now = performance.now();
         if (!video || !window.seen.started || video.ended) return;
         if (video.currentTime !== last) {
-            if (last >= 0 && now - since > LIMIT) window.seen.frozen.push([last, now - since]);
+            const stood = now - since - (video.currentTime - last) * 1000;
+            if (last >= 0 && stood > LIMIT) window.seen.frozen.push([last, stood]);
             last = video.currentTime; since = now;
         }
     }, 50);
