@@ -55,13 +55,21 @@ def list_tokens(
 @app.command()
 def revoke(
     token: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="TOKEN", help="A token, `-` (read from standard input), or a number of `token list`."),
-    ],
+    ] = None,
+    openid: Annotated[
+        str | None, typer.Option("--openid", help="Instead of a token: all that a person allowed to this one's app.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """End an authorisation with all its tokens."""
-    text = _given(token)
+    """End an authorisation with all its tokens, or all of one person and app."""
+    if (token is None) == (openid is None):
+        raise typer.BadParameter("give a TOKEN, or --openid OPENID")
+    if openid is not None:
+        _revoke_openid(openid.strip(), as_json=as_json)
+        return
+    text = _given(token or "")
 
     async def work(services: Services) -> Authorisation:
         authorisations = services.identity.authorisations
@@ -77,11 +85,24 @@ def revoke(
         print_record(record)
 
 
+def _revoke_openid(openid: str, *, as_json: bool) -> None:
+    async def work(services: Services) -> int:
+        return await services.identity.authorisations.revoke_openid(openid, by="operator")
+
+    record = {"openid": openid, "ended": with_services(work)}
+    if as_json:
+        print_json(record)
+    else:
+        print_record(record)
+
+
 @app.command()
 def explain(
     token: Annotated[
         str,
-        typer.Argument(metavar="TOKEN", help="A token or code; `-`: read from standard input, out of sight of others."),
+        typer.Argument(
+            metavar="TOKEN", help="A token, code or QR ticket; `-`: read from standard input, out of sight of others."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from openstage.database.engine import Database
 from openstage.database.text import storable
 from openstage.identity import tokens
-from openstage.identity.errors import UnknownAuthorisation
+from openstage.identity.errors import UnknownAuthorisation, UnknownUser
 from openstage.identity.issuing import end
 from openstage.identity.models import EndedBy, Origin, Realm
 
@@ -151,6 +151,20 @@ class Authorisations:
         if found is None:
             raise UnknownAuthorisation("No access token or refresh token is like this one; it may have been forgotten.")
         return await self.revoke(found[0], by=by)
+
+    async def revoke_openid(self, openid: str, *, by: EndedBy) -> int:
+        """End all that speaks for the person whom an app knows by this openid; returns how many authorisations ended.
+
+        Raises:
+            UnknownUser: no app knows anybody by it.
+
+        """
+        user: dict[str, object] = {"openid": storable(openid)}
+        if await self._database.fetch_one(
+            "select from end_user where uid = %(openid)s and account_id is not null", user
+        ):
+            return await self._end_where("u.uid = %(openid)s and u.account_id is not null", user, by=by)
+        raise UnknownUser("No app knows anybody by this openid; see `openstage token list`.")
 
     async def family_of(self, token: str) -> tuple[int, int] | None:
         """Return the number of a token's authorisation, and the id of its app; None for an unknown token."""

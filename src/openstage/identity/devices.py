@@ -111,8 +111,13 @@ class Devices:
         )
         return str(row[0]) if row else None
 
-    async def decide(self, user_code: str, account: Account, *, allow: bool) -> None:
+    async def decide(self, user_code: str, account: Account | None, *, allow: bool) -> None:
         """Confirm or refuse in the name of a person; the first decision holds.
+
+        Args:
+            user_code: what the device shows.
+            account: the person; None: the operator, who may only refuse.
+            allow: whether to confirm.
 
         Raises:
             DeviceUnknown: nothing waits under the code.
@@ -121,7 +126,7 @@ class Devices:
 
         """
         async with self._database.transaction() as connection:
-            if allow:
+            if account is not None:
                 await require_active(connection, account.id)
             cursor = await connection.execute(
                 "select digest, app_id, state, scopes, link is not null from device_grant"
@@ -134,11 +139,12 @@ class Devices:
             digest, app_id, state, scopes, is_ticket = row
             if state not in {"waiting", "scanned"}:
                 raise AlreadyDecided("This code has been used.")
-            user_id = await person_of(connection, app_id, account.id, account.name) if allow else None
-            code_digest = None
-            if user_id is not None and is_ticket:
-                code_digest = await self._make_code(connection, digest, app_id, user_id, scopes)
-            await _settle(connection, digest, "confirmed" if allow else "refused", user_id, code_digest)
+            if not allow or account is None:
+                await _settle(connection, digest, "refused")
+                return
+            user_id = await person_of(connection, app_id, account.id, account.name)
+            code = await self._make_code(connection, digest, app_id, user_id, scopes) if is_ticket else None
+            await _settle(connection, digest, "confirmed", user_id, code)
 
     async def poll(self, app: App, device_code: str, *, terms: Terms = STANDARD) -> Issued:
         """Give the device its tokens if the person has confirmed.
@@ -291,7 +297,11 @@ async def store_grant(
 
 
 async def _settle(
-    connection: Connection, digest: bytes, state: DeviceState, user_id: int | None, code_digest: bytes | None
+    connection: Connection,
+    digest: bytes,
+    state: DeviceState,
+    user_id: int | None = None,
+    code_digest: bytes | None = None,
 ) -> None:
     await connection.execute(
         """

@@ -112,7 +112,7 @@ class Identity:
         """
         await self.guesses.check("secret", address=address, app=client_id)
         app = await self._signers.find(client_id)
-        if app is None or not any([proves(secret) for secret in app.secrets]):
+        if app is None or not any(proves(secret) for secret in app.secrets):
             await self._charge_secret(client_id, address)
             raise SignatureWrong("The signature doesn't fit, or the app is unknown.")
         return app

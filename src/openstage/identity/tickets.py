@@ -11,6 +11,7 @@ nowhere.
 """
 
 import asyncio
+import datetime as dt
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from openstage.database.lookups import SharedLookup
 from openstage.database.notices import Notices
 from openstage.database.text import storable
 from openstage.identity import tokens
-from openstage.identity.devices import CHANNEL, DeviceState, shown, store_grant
+from openstage.identity.devices import CHANNEL, USER_CODE_LENGTH, DeviceState, letters_of, shown, store_grant
 from openstage.identity.errors import AppNotUsable, DeviceUnknown
 from openstage.identity.keys import Keys
 from openstage.settings import Settings
@@ -62,6 +63,24 @@ class TicketStanding:
     """For the app's server, where it is confirmed."""
     seconds_left: float = 0.0
     """Until nobody can decide any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRecord:
+    """A ticket, as the operator sees it."""
+
+    state: TicketState
+    user_code: str
+    client_id: str
+    app_name: str
+    device: str
+    device_id: str
+    scopes: list[str]
+    issued_at: dt.datetime
+    expires_at: dt.datetime
+    """Until then somebody can decide."""
+    account: str | None
+    """Who confirmed it."""
 
 
 class Tickets:
@@ -152,6 +171,39 @@ class Tickets:
                 standing = await self.standing(client_id, ticket)
         return standing
 
+    async def find(self, text: str) -> TicketRecord:
+        """Return a ticket by whatever names it: the ticket itself, its QR code's address, or its user code.
+
+        Device codes (RFC 8628) are found as well.
+
+        Raises:
+            DeviceUnknown: there is none (any more).
+
+        """
+        name = storable(text.strip().rstrip("/"))
+        row = await self._database.fetch_one(
+            """
+            select d.state, d.expires_at <= now(),
+                   coalesce(c.used_at is null and c.expires_at > now(), d.state = 'confirmed' and d.link is null),
+                   d.user_code, a.client_id, a.name, d.device, d.device_id, d.scopes, d.issued_at, d.expires_at, p.name
+            from device_grant d
+            join app a on a.id = d.app_id
+            left join end_user u on u.id = d.user_id
+            left join account p on p.id = u.account_id
+            left join authorization_code c on c.digest = d.code_digest
+            where d.digest = %(digest)s or d.link = %(link)s or d.user_code = %(letters)s
+            """,
+            {
+                "digest": tokens.digest(name),
+                "link": name.rpartition("/")[2].removesuffix(".png").removesuffix(".svg"),
+                "letters": letters_of(name) if len(name) <= USER_CODE_LENGTH + 1 else "",
+            },
+        )
+        if row is None:
+            raise DeviceUnknown("There is no such ticket; give the qr_ticket, the QR code's address, or the user code.")
+        state, expired, code_good, letters, *others = row
+        return TicketRecord(_state(state, expired=expired, code_good=code_good), shown(letters), *others)
+
     def end(self) -> None:
         """Answer everybody who waits, as the server is about to end."""
         self._notices.end()
@@ -166,6 +218,6 @@ def _state(state: DeviceState, *, expired: bool, code_good: bool) -> TicketState
         return "refused"
     if state == "confirmed":
         return "confirmed" if code_good else "over"
-    if expired:
+    if expired or state == "used":
         return "over"
     return "scanned" if state == "scanned" else "waiting"

@@ -5,6 +5,7 @@ alter table device_grant
     add column link        text  unique,                         -- in the QR code's address; null: RFC 8628, no ticket
     add column device_id   text  not null default '',
     add column code_digest bytea references authorization_code on delete set null;  -- what a confirmed ticket gives
+create index on device_grant (code_digest) where code_digest is not null;
 
 -- Where a refresh token is kept the token that was replaced stays for a while, so that its refusal can be explained.
 alter table access_token
