@@ -18,6 +18,7 @@ EXPECTED = {
     ("uploading", "publishing"),
     ("uploading", "cancelled"),
     ("uploading", "expired"),
+    ("uploading", "failed"),
     ("waiting", "publishing"),
     ("publishing", "reviewing"),
     ("publishing", "published"),

@@ -29,8 +29,19 @@ async def reserve(connection: Connection, app_id: int, size: int, *, default: in
         """,
         {"app": app_id, "size": size, "default": default},
     )
-    if cursor.rowcount:
-        return
+    if not cursor.rowcount:
+        raise _exceeded(*await _standing(connection, app_id, default), size)
+
+
+async def require_room(connection: Connection, app_id: int, size: int, *, default: int) -> None:
+    """Make sure that an app has room for so many bytes at this moment, without setting them aside; see `reserve`."""
+    quota, used = await _standing(connection, app_id, default)
+    if quota and used + size > quota:
+        raise _exceeded(quota, used, size)
+
+
+async def _standing(connection: Connection, app_id: int, default: int) -> tuple[int, int]:
+    """Return an app's quota and what is taken of it."""
     row = await (
         await connection.execute(
             "select coalesce(quota, %s), stored + reserved from app where id = %s", (default, app_id)
@@ -38,8 +49,11 @@ async def reserve(connection: Connection, app_id: int, size: int, *, default: in
     ).fetchone()
     if row is None:
         raise UnknownApp("There is no such app.")
-    quota, used = row
-    raise QuotaExceeded(
+    return row[0], row[1]
+
+
+def _exceeded(quota: int, used: int, size: int) -> QuotaExceeded:
+    return QuotaExceeded(
         f"The app's quota is {quota} bytes, of which {used} are taken: {size} more do not fit. "
         "Delete works, cancel uploads, or ask the operator for a larger quota."
     )

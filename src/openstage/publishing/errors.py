@@ -12,6 +12,30 @@ class OriginalLost(DomainError):
         super().__init__("The uploaded file is no longer there; it must be uploaded anew.")
 
 
+class NotAMedium(DomainError):
+    """The first bytes of a file show that it is no sound or video, or it has none."""
+
+    code = "publishing.not_a_medium"
+
+
+class EmptyFile(NotAMedium):
+    """The file has no bytes."""
+
+    code = "publishing.empty_file"
+
+
+class WrongSize(DomainError):
+    """A file doesn't have as many bytes as was said."""
+
+    code = "publishing.wrong_size"
+
+
+class WrongDigest(DomainError):
+    """A file doesn't have the digest that was said: something changed it, or it is another one."""
+
+    code = "publishing.wrong_digest"
+
+
 class Elsewhere(Unavailable):
     """The original isn't stored yet and lies on another machine, whose worker must publish it.
 

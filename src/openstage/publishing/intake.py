@@ -79,7 +79,7 @@ class Intake:
                 raise WrongState(f"The upload of this work is {work.state}; there is nothing to describe.", work.state)
             await lifecycle.describe(connection, work, metadata)
             if work.state == "waiting":
-                await self._start(connection, work)
+                await self.start(connection, work)
 
     async def finish(self, caller: Caller, file_id: str) -> None:
         """Declare all bytes sent; production starts if metadata is there, else when it comes.
@@ -101,7 +101,7 @@ class Intake:
             if work.described_at is None:
                 await lifecycle.move(connection, work.id, "uploading", "waiting")
             else:
-                await self._start(connection, work)
+                await self.start(connection, work)
 
     async def cancel(self, caller: Caller, file_id: str) -> None:
         """Give an unfinished upload up; its bytes go, and its quota comes back.
@@ -140,8 +140,11 @@ class Intake:
             await self._uploads.discard(work.file_id)
         return len(deleted)
 
-    async def _start(self, connection: Connection, work: Work) -> None:
-        """Let production begin, or go on if it has begun with the first bytes: state and jobs together, once."""
+    async def start(self, connection: Connection, work: Work) -> None:
+        """Let production of a work begin whose upload is finished, or go on if it has begun with the first bytes.
+
+        Part of the caller's transaction, which holds the work's lock: state and jobs together, once.
+        """
         if await lifecycle.move(connection, work.id, work.state, "publishing"):
             await self._tasks.go_on(connection, work)
             _log.info("production begins", work=work.slug, size=work.file_size, early=bool(work.claim))

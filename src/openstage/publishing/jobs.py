@@ -31,6 +31,9 @@ LADDER_QUEUE: Final = "ladder"
 EARLY_QUEUE: Final = "early"
 """`first` of uploads that are coming in; always of one machine (`node_queue`), because the bytes are there."""
 UPKEEP_QUEUE: Final = "upkeep"
+FETCH: Final = "fetch"
+"""Name of the queue's task that fetches a recording's file."""
+FETCH_QUEUE: Final = "fetch"
 
 _PATIENCE: Final = 120.0
 """Seconds for which a worker waits for a database that is away."""
@@ -81,6 +84,27 @@ async def enter(connection: Connection, new: Sequence[NewJob]) -> None:
             "priorities": [job.priority for job in new],
             "locks": [lock_of(job.task_id) for job in new],
         },
+    )
+
+
+async def enter_fetch(connection: Connection, work_id: int) -> None:
+    """Let the file of a work be fetched as soon as a worker is free, unless a job for that waits or is under way.
+
+    Args:
+        connection: the caller's transaction; without its commit there is no job.
+        work_id: the work's.
+
+    """
+    await connection.execute(
+        """
+        select procrastinate_defer_jobs_v1(array[
+            row (%(queue)s, %(name)s, 0, lock, null, jsonb_build_object('work_id', %(work)s::bigint), null)
+                ::procrastinate_job_to_defer_v1])
+        from (select 'fetch:' || %(work)s as lock) new
+        where not exists (
+            select from procrastinate_jobs j where j.lock = new.lock and j.status in ('todo', 'doing'))
+        """,
+        {"queue": FETCH_QUEUE, "name": FETCH, "work": work_id},
     )
 
 

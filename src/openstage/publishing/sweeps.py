@@ -1,6 +1,6 @@
 """Keeping house, once a minute by one worker of all: what is due to end, ends, and its bytes go."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from openstage.database import locks
@@ -30,13 +30,22 @@ class Upkeep:
     """All sweeps."""
 
     def __init__(
-        self, settings: Settings, database: Database, store: ObjectStore, uploads: Uploads, identity: Identity
+        self,
+        settings: Settings,
+        database: Database,
+        store: ObjectStore,
+        uploads: Uploads,
+        identity: Identity,
+        *,
+        further: Sequence[Callable[[], Awaitable[int]]] = (),
     ) -> None:
+        """Take what the sweeps need, and `further` sweeps, which return how much they found to do."""
         self._settings = settings
         self._database = database
         self._store = store
         self._uploads = uploads
         self._identity = identity
+        self._further = further
 
     async def run(self) -> None:
         """Sweep everything once; one sweep that can't do its work doesn't keep the others from theirs."""
@@ -50,6 +59,7 @@ class Upkeep:
             self.forget_playbacks,
             self._identity.forget_expired,
             self.forget_jobs,
+            *self._further,
         )
         for sweep in sweeps:
             name = sweep.__name__

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from procrastinate import App, BaseRetryStrategy, JobContext, RetryDecision, jobs, worker
@@ -17,8 +18,12 @@ from openstage.identity.service import Identity
 from openstage.media.sandbox import warm_up
 from openstage.observability.logs import get_logger
 from openstage.publishing.errors import Later
+from openstage.publishing.fetching import Fetching
+from openstage.publishing.intake import Intake
 from openstage.publishing.jobs import (
     EARLY_QUEUE,
+    FETCH,
+    FETCH_QUEUE,
     FIRST_QUEUE,
     LADDER_QUEUE,
     PRODUCE,
@@ -28,6 +33,7 @@ from openstage.publishing.jobs import (
     node_queue,
 )
 from openstage.publishing.production import Production
+from openstage.publishing.recordings import RecordingIntake
 from openstage.publishing.rescue import DEAD_AFTER, HEARTBEAT_INTERVAL, Rescue
 from openstage.publishing.scratch import Scratch
 from openstage.publishing.sweeps import Upkeep
@@ -35,6 +41,7 @@ from openstage.publishing.tasks import Tasks
 from openstage.settings import Settings
 from openstage.storage.objects import open_store
 from openstage.uploads.service import Uploads
+from openstage.works.service import Works
 
 END_SECONDS: Final = 8.0
 """Within so many seconds of being told to end, the process has given its jobs back and is gone."""
@@ -68,12 +75,15 @@ async def _work(settings: Settings, database: Database, address: str, stopping: 
         warm_up()
         tasks = Tasks(database, settings)
         production = Production(settings, database, store, scratch, tasks, staging_path=uploads.staging_path)
-        upkeep = Upkeep(settings, database, store, uploads, identity)
+        intake = Intake(database, uploads, Works(database), tasks)
+        fetching = Fetching(database, settings, uploads, RecordingIntake(database, settings, uploads, intake))
+        upkeep = Upkeep(settings, database, store, uploads, identity, further=(fetching.resume_lost,))
         running: set[int] = set()
         rescue = Rescue(database, tasks, scratch, running, node=settings.base("upload"))
         slots = _slots(settings)
         connector = PatientConnector(address, largest=sum(slots.values()) + 3)
-        app = _queue_app(connector, production.run, upkeep.run, rescue, running)
+        duties = (Duty(PRODUCE, LADDER_QUEUE, production.run), Duty(FETCH, FETCH_QUEUE, fetching.run))
+        app = _queue_app(connector, duties, upkeep.run, rescue, running)
         async with app.open_async():
             await _run_until(slots, app, rescue, connector, stopping)
     finally:
@@ -92,6 +102,7 @@ def _slots(settings: Settings) -> dict[tuple[str, ...], int]:
         (FIRST_QUEUE, node_queue(FIRST_QUEUE, node)): settings.first_concurrency,
         (node_queue(EARLY_QUEUE, node),): settings.first_concurrency,
         (LADDER_QUEUE, node_queue(LADDER_QUEUE, node)): settings.ladder_concurrency,
+        (FETCH_QUEUE,): settings.fetch_concurrency,
         (UPKEEP_QUEUE,): 1,
     }
 
@@ -168,9 +179,18 @@ class _Retry(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": 5})
 
 
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One of the things that jobs ask for: `do` takes the one number that a job holds."""
+
+    name: str
+    queue: str
+    do: Callable[[int], Awaitable[None]]
+
+
 def _queue_app(
     connector: PatientConnector,
-    produce: Callable[[int], Awaitable[None]],
+    duties: Sequence[Duty],
     upkeep: Callable[[], Awaitable[None]],
     rescue: Rescue,
     running: set[int],
@@ -189,10 +209,15 @@ def _queue_app(
         finally:
             running.discard(context.job.id)
 
-    @app.task(name=PRODUCE, queue=LADDER_QUEUE, retry=_Retry(), pass_context=True)
-    async def produce_task(context: JobContext, task_id: int) -> None:
-        with noted(context):
-            await produce(task_id)
+    def register(duty: Duty) -> None:
+        @app.task(name=duty.name, queue=duty.queue, retry=_Retry(), pass_context=True)
+        async def task(context: JobContext, /, **arguments: int) -> None:
+            (number,) = arguments.values()
+            with noted(context):
+                await duty.do(number)
+
+    for duty in duties:
+        register(duty)
 
     @app.periodic(cron="* * * * *")
     @app.task(name=UPKEEP, queue=UPKEEP_QUEUE, lock=UPKEEP, queueing_lock=UPKEEP, pass_context=True)

@@ -19,6 +19,7 @@ from openstage.identity.service import Identity
 from openstage.settings import Settings
 from openstage.storage.space import require_space
 from openstage.uploads.errors import BadPiece, BadSize, MissingRanges, StagingLost, UnknownUpload
+from openstage.uploads.incoming import Incoming, IncomingFiles
 from openstage.uploads.leases import TAKEOVER_SECONDS, Leases
 from openstage.uploads.models import PieceReceipt, Upload
 from openstage.uploads.ranges import ByteRange
@@ -70,6 +71,7 @@ class Uploads:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="uploads")
         self._folder = settings.staging_folder
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.incoming = IncomingFiles(settings, self._pool)
 
     def close(self) -> None:
         """End the threads, once what they write is written."""
@@ -192,6 +194,17 @@ class Uploads:
             await self._identity.settle(connection, upload.app_id, reserved=upload.reserved, stored=0)
         return [upload.file_id for upload in due]
 
+    async def adopt(self, connection: Connection, file_id: str, incoming: Incoming) -> None:
+        """Make a file that has come in whole the bytes of an open upload of its size, so that it can be finished."""
+        await incoming.place(self.staging_path(file_id))
+        await connection.execute(
+            """
+            update upload set received = int8multirange(int8range(0, size)), last_piece_at = now()
+            where file_id = %s and state = 'open' and size = %s
+            """,
+            (file_id, incoming.size),
+        )
+
     async def mark_stored(self, connection: Connection, file_id: str) -> None:
         """Note that the original is in the object store, so that its staging file isn't needed any more."""
         await connection.execute("update upload set stored = true where file_id = %s", (file_id,))
@@ -220,7 +233,7 @@ class Uploads:
             done = [file_id for (file_id,) in await cursor.fetchall()]
         for file_id in done:
             await self.discard(file_id)
-        return len(done)
+        return len(done) + await self.incoming.sweep()
 
     def _require_staging(self, upload: Upload) -> None:
         try:
@@ -298,11 +311,11 @@ class Uploads:
                     staging.received = (await self._target(file_id, start, end))[2]
                     await writer.write(tail)
                 with lease.work():
-                    md5 = await writer.finish()
+                    await writer.finish()
                     whole = await self._record(file_id, lease.start, lease.end)
                 if start == 0 and size - lease.end >= MUCH_TO_COME and not whole:
                     self._on_begun(file_id)
-                return PieceReceipt(md5, lease.end - lease.start, whole)
+                return PieceReceipt(staging.md5.hexdigest(), lease.end - lease.start, whole)
             finally:
                 writer.close()
 

@@ -220,8 +220,8 @@ class PieceWriter:
         if self._gathered >= self._enough or len(self._batch) >= BATCH_BUFFERS:
             await self._flush()
 
-    async def finish(self) -> str:
-        """Store what is left and make all of it durable; returns the piece's MD5."""
+    async def finish(self) -> None:
+        """Store what is left and make all of it durable."""
         await self._stored()
         batch, position = self._take()
 
@@ -234,7 +234,6 @@ class PieceWriter:
         self._start(end)
         self._start(lambda: self._staging.digest(batch))
         await self._stored()
-        return self._staging.md5.hexdigest()
 
     def close(self) -> None:
         """Let go of the file, as soon as no thread works on it any more."""

@@ -3,7 +3,8 @@
     uploading ──┬─> waiting ────> publishing ──┬─> reviewing ──┬─> published ──> refused ──> published
                 ├────────────────^             ├──────────────────^    (taken down)  (approved after all)
                 ├─> cancelled                  │               └─> refused
-                └─> expired                    └─> failed ──> publishing (rerun)
+                ├─> expired                    └─> failed ──> publishing (rerun)
+                └─> failed (its file was to be fetched, and doesn't come)
 
 A work leaves `publishing` as soon as its first rendition plays, while the others are being made. If that first one
 breaks off with nothing whole, the work is `failed` after all, whatever it had become; what was refused stays so when
@@ -17,7 +18,7 @@ from typing import Final
 from openstage.works.models import State
 
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
-    "uploading": frozenset({"waiting", "publishing", "cancelled", "expired"}),
+    "uploading": frozenset({"waiting", "publishing", "cancelled", "expired", "failed"}),
     "waiting": frozenset({"publishing"}),
     "publishing": frozenset({"reviewing", "published", "refused", "failed"}),
     "reviewing": frozenset({"published", "refused", "failed"}),

@@ -12,6 +12,7 @@ from typing import Any, Final, LiteralString
 from openstage.database.engine import Connection, Database
 from openstage.database.lookups import SharedLookup
 from openstage.database.text import storable
+from openstage.settings import Settings
 from openstage.works.errors import UnknownWork
 from openstage.works.models import Access, Work
 from openstage.works.queries import COLUMNS
@@ -93,6 +94,16 @@ def _lookup(column: LiteralString) -> LiteralString:
         f" from unnest(%s::text[]) with ordinality as asked (name, number) join recording on {column} = asked.name"
         " join work on work.id = recording.work_id where deleted_at is null"
     )
+
+
+def play_address(settings: Settings, share_id: str) -> str:
+    """Return the lasting address that plays a recording for whoever may see it: `paly_url`."""
+    return f"{settings.base('media')}/play/{share_id}"
+
+
+def share_address(settings: Settings, share_id: str) -> str:
+    """Return the lasting address of the page on which people hear a recording."""
+    return f"{settings.base('media')}/s/{share_id}"
 
 
 def recording_of(row: tuple[Any, ...]) -> Recording:

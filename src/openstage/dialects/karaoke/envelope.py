@@ -17,7 +17,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def reply(
-    data: Mapping[str, Any] | msgspec.Struct | None = None, *, code: int = SUCCESS, msg: str = SUCCEEDED
+    data: Mapping[str, Any] | msgspec.Struct | None = None,
+    *,
+    code: int = SUCCESS,
+    msg: str = SUCCEEDED,
+    status: int = 200,
 ) -> Response:
     """Make a reply.
 
@@ -25,11 +29,12 @@ def reply(
         data: what goes under `data`; an empty object when there is nothing, so that clients with a fixed shape read it.
         code: the dialect's code (`errors`); 0 for success.
         msg: one sentence for a person.
+        status: HTTP status: 200 for errors too, but for addresses that players and browsers open.
 
     """
-    return json_response({"code": code, "msg": msg, "data": {} if data is None else data})
+    return json_response({"code": code, "msg": msg, "data": {} if data is None else data}, status=status)
 
 
-def json_response(body: Mapping[str, Any] | msgspec.Struct) -> Response:
-    """Answer HTTP 200 with a JSON object, for the calls that answer flat."""
-    return Response(_encode(body), media_type="application/json")
+def json_response(body: Mapping[str, Any] | msgspec.Struct, *, status: int = 200) -> Response:
+    """Answer with a JSON object, for the calls that answer flat."""
+    return Response(_encode(body), status_code=status, media_type="application/json")

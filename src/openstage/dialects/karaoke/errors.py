@@ -20,9 +20,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from openstage.dialects.karaoke.envelope import reply
+from openstage.dialects.multipart import MultipartBroken
 from openstage.errors import DomainError, Unavailable
 from openstage.identity import errors as identity
 from openstage.observability.logs import get_logger
+from openstage.outbound import errors as outbound
+from openstage.publishing import errors as publishing
 from openstage.storage import errors as storage
 from openstage.uploads import errors as uploads
 from openstage.works import errors as works
@@ -119,6 +122,8 @@ CODES: Final[dict[type[DomainError], int]] = {
     NotBuilt: 1005,
     WrongMethod: 1006,
     RequestBroken: 1007,
+    MultipartBroken: 1007,
+    uploads.SenderSilent: 1007,
     PassbackInvalid: 1008,
     TokenMissing: 1101,
     identity.TokenInvalid: 1102,
@@ -139,13 +144,20 @@ CODES: Final[dict[type[DomainError], int]] = {
     identity.DeviceUnknown: 1127,
     identity.BadProof: 1122,
     identity.TooManyGuesses: 1130,
-    identity.QuotaExceeded: 1205,
+    publishing.WrongSize: 1201,
+    publishing.WrongDigest: 1202,
+    publishing.NotAMedium: 1203,
     uploads.BadSize: 1204,
+    identity.QuotaExceeded: 1205,
     storage.StorageFull: 1206,
+    publishing.EmptyFile: 1207,
     works.UnknownWork: 1301,
     works.WrongState: 1302,
     works.BadMetadata: 1303,
     works.UnknownSinger: 1304,
+    outbound.OutboundError: 1400,
+    outbound.BadAddress: 1401,
+    outbound.ForbiddenAddress: 1402,
     Unavailable: 1901,
 }
 """Codes by the error's class; what isn't listed takes the code of its nearest base class, or `FAILURE`."""

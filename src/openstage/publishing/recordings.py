@@ -1,0 +1,177 @@
+"""Recordings on their way in: whole files that become works at once, and works whose file is still to be fetched.
+
+A file that came with its request is a work in the moment in which it is whole. One that must be fetched is a work from
+the order on, `uploading` until its file is here; `fetching.py` does that.
+"""
+
+import contextlib
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Final
+
+from openstage.database.engine import Connection, Database
+from openstage.identity import quota
+from openstage.identity.errors import AppNotUsable
+from openstage.identity.models import Caller
+from openstage.publishing import jobs
+from openstage.publishing.errors import Superseded
+from openstage.publishing.intake import Intake
+from openstage.settings import Settings
+from openstage.storage.space import require_space
+from openstage.uploads.errors import BadSize, UnknownUpload
+from openstage.uploads.incoming import Incoming
+from openstage.uploads.models import new_file_id
+from openstage.uploads.service import Uploads
+from openstage.works import lifecycle, queries, recordings
+from openstage.works.models import Metadata, Work
+from openstage.works.recordings import About, RecordedWork
+
+MUSIC: Final = 5
+"""The documented category of recordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a recording's file is to be fetched, and what it must be."""
+
+    url: str
+    file_size: int | None = None
+    """Bytes; None: any number."""
+    file_sha: str = ""
+    """SHA-1 or SHA-256 in hex; empty: any."""
+
+
+class RecordingIntake:
+    """Makes works of recordings."""
+
+    def __init__(self, database: Database, settings: Settings, uploads: Uploads, intake: Intake) -> None:
+        self._database = database
+        self._settings = settings
+        self._uploads = uploads
+        self._intake = intake
+
+    async def require_room(self, caller: Caller, size: int) -> None:
+        """Make sure, before a file is taken in, that about so many bytes may come: nothing is set aside.
+
+        Raises:
+            AppNotUsable: the app is not approved.
+            BadSize: no recording may have so many bytes.
+            QuotaExceeded: the app has no room for them.
+            StorageFull: the server has no room for them.
+
+        """
+        if caller.app_state != "approved":
+            raise AppNotUsable(caller.app_state)
+        largest = self._settings.max_recording
+        if size > largest:
+            raise BadSize(f"A recording may have up to {largest} bytes, not {size}.")
+        require_space(self._settings.staging_folder, size, reserve=self._settings.min_free)
+        async with self._database.connection() as connection:
+            await quota.require_room(connection, caller.app_id, size, default=self._settings.quota)
+
+    async def publish(self, caller: Caller, incoming: Incoming, about: About) -> RecordedWork:
+        """Make a work of a file that has come in whole, and begin to produce it.
+
+        Everything happens or nothing: if it can't be, the file and its quota are free again.
+
+        Raises:
+            QuotaExceeded: the app has no room for it.
+            BadSize: no file may have so many bytes.
+            Unavailable: database or disk are away.
+
+        """
+        file_id = new_file_id()
+        # Known before its file gets the name: should we die in between, it expires like any unfinished upload.
+        async with self._database.transaction() as connection:
+            await self._open(connection, caller, file_id, about, incoming.size)
+        try:
+            async with self._database.transaction() as connection:
+                recorded = await self._enter(connection, caller, file_id, about, incoming.size)
+                await self._finish(connection, caller, recorded.work, incoming)
+        except BaseException:
+            await self._give_up(caller, file_id)
+            raise
+        return recorded
+
+    async def order(self, caller: Caller, source: Source, about: About) -> RecordedWork:
+        """Make a work of a file that is still to be fetched.
+
+        Raises:
+            AppNotUsable: the app is not approved.
+            BadSize: no recording may have so many bytes as `source` says.
+            QuotaExceeded: the app has no room for them.
+            StorageFull: the server has no room for them.
+
+        """
+        await self.require_room(caller, source.file_size or 0)
+        async with self._database.transaction() as connection:
+            recorded = await self._enter(connection, caller, new_file_id(), about, source.file_size or 0)
+            await connection.execute(
+                "insert into recording_fetch (work_id, url, file_size, file_sha) values (%s, %s, %s, %s)",
+                (recorded.work.id, source.url, source.file_size, source.file_sha),
+            )
+            await jobs.enter_fetch(connection, recorded.work.id)
+        return recorded
+
+    async def deliver(self, work_id: int, claim: str, incoming: Incoming) -> None:
+        """Put the file of an order in its place and begin to produce the work.
+
+        Args:
+            work_id: whose file it is.
+            claim: under which it was fetched.
+            incoming: the file, whole.
+
+        Raises:
+            Superseded: it isn't wanted any more, or somebody else fetches it.
+            QuotaExceeded: the app has no room for it.
+            Unavailable: database or disk are away.
+
+        """
+        async with self._database.transaction() as connection:
+            work = await queries.select_one(
+                connection,
+                """
+                work.id = %(work)s and state = 'uploading' and deleted_at is null
+                and exists (select from recording_fetch f where f.work_id = work.id and f.claim = %(claim)s)
+                for update of work
+                """,
+                {"work": work_id, "claim": claim},
+            )
+            if work is None:
+                raise Superseded
+            row = await (
+                await connection.execute("select file_name from recording where work_id = %s", (work_id,))
+            ).fetchone()
+            owner = Caller(work.app_id, work.user_id, "approved", "", "")
+            about = About(file_name=row[0] if row else "")
+            await connection.execute("update work set file_size = %s where id = %s", (incoming.size, work_id))
+            await self._open(connection, owner, work.file_id, about, incoming.size)
+            await self._finish(connection, owner, work, incoming)
+            await connection.execute("delete from recording_fetch where work_id = %s", (work_id,))
+
+    async def _open(self, connection: Connection, caller: Caller, file_id: str, about: About, size: int) -> None:
+        suffix = PurePath(about.file_name).suffix.removeprefix(".")
+        await self._uploads.open(connection, caller, file_id=file_id, file_type=suffix, size=size)
+
+    async def _enter(
+        self, connection: Connection, caller: Caller, file_id: str, about: About, size: int
+    ) -> RecordedWork:
+        """Enter the work and its recording; whatever is said of it is there before production begins."""
+        await lifecycle.create(connection, caller, file_id, file_size=size)
+        work = await lifecycle.lock(connection, caller, file_id)
+        recording = await recordings.create(connection, work.id, about)
+        title = about.song_name or PurePath(about.file_name).stem
+        await lifecycle.describe(connection, work, Metadata(title=title, description=about.content, category=MUSIC))
+        return RecordedWork(replace(work, title=title, access=recordings.ACCESS[about.publish_type]), recording)
+
+    async def _finish(self, connection: Connection, caller: Caller, work: Work, incoming: Incoming) -> None:
+        await self._uploads.adopt(connection, work.file_id, incoming)
+        await self._uploads.finish(connection, caller, work.file_id)
+        await self._intake.start(connection, work)
+
+    async def _give_up(self, caller: Caller, file_id: str) -> None:
+        """Take an upload back that became no work; if it did after all (the commit's reply was lost), it stays."""
+        with contextlib.suppress(UnknownUpload):
+            async with self._database.transaction() as connection:
+                await self._uploads.cancel(connection, caller, file_id)
+            await self._uploads.discard(file_id)
