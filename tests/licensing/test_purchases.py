@@ -72,7 +72,9 @@ async def test_a_request_that_comes_again_buys_once(shop: Shop) -> None:
     customer, item = await shop.customer(), await add_item(shop.database)
     first = await shop.buy(customer, item, third_user_id="u1", digest="d1")
     assert (await shop.buy(customer, item, third_user_id="u1", digest="d2")).id == first.id  # a fresh nonce
-    assert (await shop.buy(customer, item, "Somebody else", digest="d1")).id == first.id  # the very same request
+    assert (await shop.buy(customer, item, third_user_id="u1", digest="d1")).id == first.id  # the very same request
+    with pytest.raises(RequestReused):
+        await shop.buy(customer, item, "Somebody else", digest="d1")
     others = {
         (await shop.buy(customer, item, third_user_id="u2")).id,
         (await shop.buy(customer, item, "B", third_user_id="u1")).id,

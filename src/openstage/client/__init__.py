@@ -21,6 +21,7 @@ from openstage.client.errors import (
 )
 from openstage.client.exchange import Retry
 from openstage.client.karaoke import AsyncKaraoke, AsyncKaraokeUser, Karaoke, KaraokeUser, verify_callback
+from openstage.client.music import AsyncMusicLibrary, MusicLibrary, verify_certificate
 from openstage.client.tokens import FileTokenStore, Tokens, TokenStore
 from openstage.client.video.blocking import VideoCloud
 from openstage.client.video.cloud import AsyncVideoCloud
@@ -71,6 +72,7 @@ __all__ = [
     "AppRejectedError",
     "AsyncKaraoke",
     "AsyncKaraokeUser",
+    "AsyncMusicLibrary",
     "AsyncVideoCloud",
     "BadClientError",
     "Category",
@@ -85,6 +87,7 @@ __all__ = [
     "InvalidRequestError",
     "Karaoke",
     "KaraokeUser",
+    "MusicLibrary",
     "OAuthError",
     "OutcomeUnknownError",
     "Page",
@@ -121,4 +124,5 @@ __all__ = [
     "VideoStateError",
     "WaitTimeoutError",
     "verify_callback",
+    "verify_certificate",
 ]

@@ -207,12 +207,12 @@ def _checked(order: Order) -> Order:
 
 
 def _require_same(before: Purchase, order: Order) -> None:
-    """Raise RequestReused where a request_id came before for something else."""
+    """Raise RequestReused where a request_id, or a digest, came before for something else."""
     was = (before.audio_id, before.offer.id, before.warrant_name, before.third_user_id)
     if was != (order.audio_id, order.offer_id, order.warrant_name, order.third_user_id):
         raise RequestReused(
-            f"The request_id {order.request_id!r} bought the purchase {before.id} of something else; "
-            "use a new one for each purchase. Nothing was bought."
+            f"The same request{f'_id {order.request_id!r}' if order.request_id else ''} bought something else before "
+            f"(purchase {before.id}); use a new one for each purchase. Nothing was bought."
         )
 
 

@@ -1,5 +1,7 @@
 """Downloading what was bought: in pieces, going on where an earlier run stopped, checked against its digest."""
 
+import filecmp
+import functools
 import hashlib
 import json
 import os
@@ -107,7 +109,7 @@ class Download:
         for _ in range(2):
             await self._fetch(partial)
             if not self._sha256 or await aside(partial.sha256) == self._sha256:
-                return await aside(lambda: self._finish(partial))
+                return await aside(functools.partial(self._finish, partial))
             await aside(partial.forget)
         raise DownloadError(
             f"the file of purchase {self._purchase_id} has another SHA-256 than the {self._sha256} that was bought"
@@ -119,7 +121,7 @@ class Download:
             piece = await self._next(partial)
             if piece.start not in {0, partial.received} or (piece.start == 0 and partial.received):
                 resumed = 0  # another file, or a server without ranges: from the beginning
-            await self._exchange.transport.aside(lambda piece=piece: partial.write(piece))  # type: ignore[misc]
+            await self._exchange.transport.aside(functools.partial(partial.write, piece))
             if self._on_progress:
                 self._on_progress(Progress(partial.total, partial.received, resumed))
             if partial.received >= partial.total:
@@ -131,9 +133,7 @@ class Download:
         while True:
             if not self._url:
                 self._url, self._fresh = await self._address(), self._fresh + 1
-            # Without an etag nobody knows whether what is there belongs to the same file: begin anew.
-            start = partial.received if partial.etag else 0
-            request = wire.piece_request(self._url, start, self._piece, partial.etag)
+            request = wire.piece_request(self._url, partial.received, self._piece, partial.etag)
             answer = await self._exchange.send(request, wire.read_piece)
             if isinstance(answer, Piece):
                 self._name = self._name or answer.name
@@ -151,11 +151,16 @@ class Download:
         return folder / f".{name}.{self._purchase_id}.part"
 
     def _finish(self, partial: _Partial) -> Path:
-        target = self._target
-        if self._into_folder:
-            target = self._target / (self._name or f"{FALLBACK_NAME}-{self._purchase_id}")
         with partial.path.open("rb") as content:
             os.fsync(content.fileno())
+        target = self._folder_target(partial) if self._into_folder else self._target
         partial.path.replace(target)
         partial.note.unlink(missing_ok=True)
         return target
+
+    def _folder_target(self, partial: _Partial) -> Path:
+        """Choose a name in the folder: the server's, with the purchase's number where another file has it already."""
+        named = self._target / (self._name or f"{FALLBACK_NAME}-{self._purchase_id}")
+        if named.exists() and not filecmp.cmp(named, partial.path, shallow=False):
+            return named.with_name(f"{named.stem} ({self._purchase_id}){named.suffix}")
+        return named
