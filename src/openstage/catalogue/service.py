@@ -87,9 +87,8 @@ class Catalogue:
         return found
 
     async def categories(self) -> Categories:
-        """Return all categories, bands of tempo and levels."""
-        async with self._database.connection() as connection:
-            return await queries.categories(connection)
+        """Return all categories, bands of tempo and levels; a server that was started keeps them in memory."""
+        return (await self._index.names()).categories
 
     async def search(self, wanted: Search) -> Page:
         """Return a page of what is found.

@@ -90,7 +90,7 @@ class SearchIndex:
                 " narrow the search instead."
             )
         node = parse(wanted.text)
-        names = self._names or await self._load_names()
+        names = await self.names()
         reader = self._reader
         if reader is None:
             return await self._missing()
@@ -107,6 +107,10 @@ class SearchIndex:
     async def _has_tracks(self) -> bool:
         row = await self._database.fetch_one("select exists (select from track)")
         return bool(row and row[0])
+
+    async def names(self) -> Names:
+        """Return the categories: as this process knows them, where it hears of their changes; else as they are."""
+        return self._names or await self._load_names()
 
     # --- categories -------------------------------------------------------------------------------------------
     async def _load_names(self) -> Names:

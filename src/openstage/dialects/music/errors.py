@@ -78,6 +78,7 @@ CODES: Final[dict[type[DomainError], int]] = {
     BadParameter: 1002,
     licensing.BadOrder: 1002,
     catalogue.BadValue: 1002,
+    catalogue.UnknownCategory: 1002,
     RepeatedParameter: 1003,
     WrongPlace: 1004,
     UnknownCall: 1005,
