@@ -11,7 +11,7 @@ import httpx
 from openstage.client.errors import ProtocolError, WaitTimeoutError
 from openstage.client.exchange import Retry
 from openstage.client.karaoke import wire
-from openstage.client.karaoke.errors import TicketCancelledError, TicketExpiredError, TicketRefusedError
+from openstage.client.karaoke.errors import SignInError, TicketCancelledError, TicketExpiredError, TicketRefusedError
 from openstage.client.karaoke.models import Ticket, TicketState, TicketStatus, User
 from openstage.client.karaoke.session import AppSession, UserSession
 from openstage.client.karaoke.user import AsyncKaraokeUser
@@ -196,9 +196,12 @@ class AsyncKaraoke:
 
         Raises:
             CodeInvalidError: it is wrong, used or expired.
+            SignInError: there is no secret: the code is for the app's server.
             OutcomeUnknownError: no answer came; the code may be used up, so begin anew.
 
         """
+        if not self._api.app.secret:
+            raise SignInError("only who has the app's secret can redeem a code: send it to the app's server")
         optional = {"redirect_uri": redirect_uri, "code_verifier": code_verifier}
         extra = {name: value for name, value in optional.items() if value}
         request = wire.redeem(self._api.hosts, self._api.app, code, **extra)
