@@ -58,9 +58,12 @@ async def module_database(module_settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def openstage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenstageServer]:
-    """A whole running server with its own database and worker, shared by all tests: don't stop it."""
+    """A whole running server with its own database and worker, shared by all tests: don't stop it.
+
+    It fetches from, and calls, servers of tests on 127.0.0.1; no other private address.
+    """
     folder = tmp_path_factory.mktemp("openstage") / "数据 data"
-    with running_openstage(folder, free_port()) as server:
+    with running_openstage(folder, free_port(), outbound_allow="127.0.0.1") as server:
         yield server
 
 
