@@ -100,17 +100,26 @@ def check_url(url: str, allowed_hosts: Allowed | Sequence[str] = ()) -> Target:
 
     """
     allowed = allowed_hosts if isinstance(allowed_hosts, Allowed) else Allowed(allowed_hosts)
+    return check_target(read_url(url), allowed)
+
+
+def read_url(url: str) -> Target:
+    """Read a URL; whether it may be called is another question (`check_target`).
+
+    Raises:
+        BadAddress: it isn't http or https, or can't be read in one way only; the message says why.
+
+    """
     if len(url) > LONGEST_URL:
         raise BadAddress(f"The address is longer than {LONGEST_URL} characters.")
     try:
-        parsed = httpx.URL(url.strip())
+        return target_of(httpx.URL(url.strip()))
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise BadAddress(f"The address can't be read: {error}") from None
-    return check_parsed(parsed, allowed)
 
 
-def check_parsed(parsed: httpx.URL, allowed: Allowed) -> Target:
-    """Check a URL that has been read already (`check_url`): where a redirect leads to, for example."""
+def target_of(parsed: httpx.URL) -> Target:
+    """Return what a URL that has been parsed leads to, where a redirect goes, for example; raises BadAddress."""
     if parsed.scheme not in {"http", "https"}:
         raise BadAddress("The address must begin with http:// or https://.")
     if parsed.userinfo:
@@ -119,14 +128,18 @@ def check_parsed(parsed: httpx.URL, allowed: Allowed) -> Target:
     port = (443 if parsed.scheme == "https" else 80) if parsed.port is None else parsed.port
     if not 0 < port <= _LAST_PORT:
         raise BadAddress(f"There is no port {port}.")
-    target = Target(parsed.copy_with(host=host, fragment=None), host, port)
+    return Target(parsed.copy_with(host=host, fragment=None), host, port)
+
+
+def check_target(target: Target, allowed: Allowed) -> Target:
+    """Check the port of a target, and its address if it holds one; raises ForbiddenAddress."""
     literal = target.literal
-    if allowed.name(host) or (literal is not None and allowed.address(literal)):
+    if allowed.name(target.host) or (literal is not None and allowed.address(literal)):
         return target
     if literal is not None:
-        check_addresses(host, [literal], allowed)
-    if not _port_allowed(port):
-        raise ForbiddenAddress(f"Port {port} may not be called; use 80, 443, or a free one from 1024 on.")
+        check_addresses(target.host, [literal], allowed)
+    if not _port_allowed(target.port):
+        raise ForbiddenAddress(f"Port {target.port} may not be called; use 80, 443, or a free one from 1024 on.")
     return target
 
 

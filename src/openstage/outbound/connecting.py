@@ -22,7 +22,7 @@ import httpx
 from typing_extensions import override
 
 from openstage import __version__
-from openstage.outbound.addresses import Allowed, Target, check_addresses, check_parsed, check_url
+from openstage.outbound.addresses import Allowed, Target, check_addresses, check_target, check_url, target_of
 from openstage.outbound.errors import BadAddress, TooSlow, Unreachable
 from openstage.outbound.networks import IPAddress
 from openstage.settings import Settings
@@ -90,7 +90,7 @@ class Outbound:
             url = target.url.join(location)
         except (httpx.InvalidURL, UnicodeError, ValueError):
             raise BadAddress("The address leads on to one that can't be read.") from None
-        return check_parsed(url, self.allowed)
+        return check_target(target_of(url), self.allowed)
 
     @contextlib.asynccontextmanager
     async def request(

@@ -12,6 +12,7 @@ from openstage.database.text import storable
 from openstage.identity.models import Caller
 from openstage.settings import ReviewMode
 from openstage.works import products, queries
+from openstage.works.announcing import announce
 from openstage.works.errors import UnknownWork, WrongState
 from openstage.works.machine import RERUNNABLE, TRANSITIONS
 from openstage.works.models import Metadata, State, Work
@@ -75,6 +76,8 @@ async def move(connection: Connection, work_id: int, before: State, after: State
         """,
         {"id": work_id, "before": before, "after": after, "reason": storable(reason)},
     )
+    if cursor.rowcount:
+        await announce(connection, [work_id])
     return cursor.rowcount == 1
 
 
@@ -202,6 +205,7 @@ async def offer(connection: Connection, work_id: int, run: str, *, review: Revie
         {"id": work_id, "run": run, "mode": review, "hold": hold},
     )
     if cursor.rowcount:
+        await announce(connection, [work_id])
         return True
     row = await (await connection.execute("select run = %s from work where id = %s", (run, work_id))).fetchone()
     return bool(row and row[0])
@@ -265,7 +269,7 @@ async def fail(connection: Connection, work_id: int, run: str, reason: str) -> b
         await connection.execute(
             """
             select run <> '' and run <> claim, state = 'publishing', exists (
-                select from rendition r where r.work_id = work.id and r.run = work.claim and complete)
+                select from rendition r where r.work_id = work.id and r.run = work.claim and complete), pending
             from work where id = %s and claim = %s for update
             """,
             (work_id, run),
@@ -273,7 +277,7 @@ async def fail(connection: Connection, work_id: int, run: str, reason: str) -> b
     ).fetchone()
     if found is None:
         return False
-    rerun, unseen, playable = found
+    rerun, unseen, playable, wanted = found
     lost = not rerun and (unseen or not playable)
     if not rerun:
         await products.discard_growing(connection, work_id, run)
@@ -285,15 +289,17 @@ async def fail(connection: Connection, work_id: int, run: str, reason: str) -> b
         update work
         set pending = false, claim = '', step = '', percent = 0, notice = '', changed_at = now(),
             last_fault = %(reason)s,
-            reason = case when %(lost)s and pending then %(reason)s else reason end,
+            reason = case when %(failed)s then %(reason)s else reason end,
             run = case when %(lost)s then '' else run end,
-            state = case when %(lost)s and pending then 'failed' else state end
+            state = case when %(failed)s then 'failed' else state end
         where id = %(id)s
         """,
-        {"id": work_id, "reason": storable(reason), "lost": lost},
+        {"id": work_id, "reason": storable(reason), "lost": lost, "failed": lost and wanted},
     )
     if lost:
         await products.remove(connection, work_id)
+    if lost and wanted:
+        await announce(connection, [work_id])
     return True
 
 

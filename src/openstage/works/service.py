@@ -13,6 +13,7 @@ from openstage.database.lookups import SharedLookup
 from openstage.database.text import storable
 from openstage.identity.models import Caller
 from openstage.works import queries
+from openstage.works.announcing import Actor, announce
 from openstage.works.errors import Purged, UnknownWork, WrongState
 from openstage.works.models import LARGEST_PAGE, Loudness, Page, Picture, Rendition, Segment, State, Work
 
@@ -203,7 +204,7 @@ class Works:
 
     # --- deleting ---------------------------------------------------------------------------------------------
     async def delete(
-        self, connection: Connection, caller: Caller, file_ids: Sequence[str] | None = None
+        self, connection: Connection, caller: Caller, file_ids: Sequence[str] | None = None, *, by: Actor = "app"
     ) -> Sequence[Work]:
         """Hide the caller's works at once; their bytes go after the grace time.
 
@@ -211,6 +212,7 @@ class Works:
             connection: the caller's transaction.
             caller: whose.
             file_ids: which; None: all. Unknown, deleted and other people's ones are passed over.
+            by: who does it, in their name or against it.
 
         Returns:
             The works that were hidden just now.
@@ -228,6 +230,7 @@ class Works:
         await connection.execute(
             "update work set deleted_at = now(), changed_at = now() where id = any(%s)", ([work.id for work in mine],)
         )
+        await announce(connection, [work.id for work in mine], "ugc.deleted", by=by)
         return mine
 
     async def restore(self, connection: Connection, name: str) -> Work:
@@ -244,6 +247,8 @@ class Works:
         await connection.execute(
             "update work set deleted_at = null, changed_at = now() where id = %s and deleted_at is not null", (work.id,)
         )
+        if work.deleted_at is not None:
+            await announce(connection, [work.id], "ugc.restored", by="operator")
         return await _find(connection, name)
 
     # --- review -----------------------------------------------------------------------------------------------
@@ -290,13 +295,15 @@ class Works:
 
     async def _judge(self, name: str, update: str, reason: str, otherwise: str) -> Work:
         async with self._database.transaction() as connection:
-            work = await _find(connection, name)
+            work = await _find(connection, name, lock=True)
             if work.deleted_at is not None:
                 raise UnknownWork("This work is deleted; restore it first.")
             cursor = await connection.execute(update.encode(), {"id": work.id, "reason": reason})
             judged = await _find(connection, name)
             if not cursor.rowcount:
                 raise WrongState(otherwise.format(state=judged.state), judged.state)
+            if judged.state != work.state:
+                await announce(connection, [work.id], by="operator")
             return judged
 
     # --- playing ----------------------------------------------------------------------------------------------

@@ -1,0 +1,293 @@
+"""Delivering events: claimed, sent, and settled, each a transaction of its own or none.
+
+A worker that dies between sending and settling has told nobody: the event is delivered again, under the same id. A
+claim that somebody else has taken over settles nothing.
+"""
+
+import asyncio
+import datetime as dt
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import urljoin
+
+import msgspec
+
+from openstage.database.engine import Connection, Database
+from openstage.database.text import storable
+from openstage.errors import Unavailable
+from openstage.events import jobs, signing
+from openstage.events.models import Outcome
+from openstage.identity.keys import Keys
+from openstage.identity.signing import SigningApps
+from openstage.observability.logs import get_logger
+from openstage.outbound.connecting import Outbound
+from openstage.outbound.errors import ForbiddenAddress, OutboundError
+from openstage.outbound.post import post
+from openstage.settings import Settings
+
+LONGEST_EXCERPT: Final = 1000
+"""Characters of an answer that are kept."""
+JITTER: Final = 0.1
+"""Part of each wait by which it is longer or shorter: what failed together doesn't come back together."""
+LONGEST_RETRY_AFTER: Final = 3600.0
+"""Seconds for which a receiver may ask to be left alone beyond its turn."""
+_GONE: Final = 410
+
+_log = get_logger("callbacks")
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """An event that is being delivered here."""
+
+    id: int
+    app_id: int
+    client_id: str
+    token: str
+    attempt: int
+    tries: int
+    public_id: str
+    work_id: int | None
+    kind: str
+    sequence: int
+    url: str
+    data: dict[str, Any]
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What came of an attempt."""
+
+    outcome: Outcome
+    status: int | None
+    excerpt: str
+    seconds: float | None
+    lasting: bool = False
+    """Trying again would change nothing."""
+    retry_after: float = 0.0
+
+
+class Delivery:
+    """Delivers events; what a worker does for each job of `jobs.CALLBACK_QUEUE`."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        keys: Keys,
+        *,
+        outbound: Outbound | None = None,
+        jitter: Callable[[], float] = lambda: random.uniform(1 - JITTER, 1 + JITTER),  # noqa: S311
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: where the events are.
+            settings: the tries, their time, what may be called.
+            keys: open the apps' secrets.
+            outbound: makes the connections; None: as the settings say.
+            jitter: the factor of each wait.
+
+        """
+        self._database = database
+        self._settings = settings
+        self._apps = SigningApps(database, keys)
+        self._outbound = outbound or Outbound.of(settings)
+        self._jitter = jitter
+
+    async def run(self, event_id: int) -> None:
+        """Try to deliver an event once, if it is its time and there is room; enter what comes next.
+
+        Raises:
+            Unavailable: the database is away. The job runs again, and the event may be delivered twice.
+
+        """
+        claimed = await self._claim(event_id)
+        if claimed is None:
+            return
+        try:
+            result = await self._send(claimed)
+        except asyncio.CancelledError:
+            # The worker ends. Its job goes to another one, which may begin at once.
+            await asyncio.shield(self._put_back(claimed))
+            raise
+        await self._settle(claimed, result)
+        _log.info(
+            "callback",
+            id=claimed.public_id,
+            kind=claimed.kind,
+            outcome=result.outcome,
+            status=result.status,
+            seconds=None if result.seconds is None else round(result.seconds, 3),
+        )
+
+    # --- claiming -----------------------------------------------------------------------------------------------
+    async def _claim(self, event_id: int) -> _Claimed | None:
+        token = secrets.token_hex(8)
+        async with self._database.transaction() as connection:
+            found = await (await connection.execute("select app_id from event where id = %s", (event_id,))).fetchone()
+            if found is None:
+                return None
+            app_id = int(found[0])
+            await jobs.take_turns(connection, app_id)
+            # One that is being delivered is claimed anew: its job runs here, so whoever had it is gone.
+            row = await (
+                await connection.execute(
+                    """
+                    select client_id, host from event e join app on app.id = app_id
+                    where e.id = %s and (e.state = 'doing' or e.state = 'waiting' and due_at <= now())
+                    """,
+                    (event_id,),
+                )
+            ).fetchone()
+            if row is None:
+                return None
+            client_id, host = row
+            if not await jobs.has_room(connection, event_id, app_id, host):
+                await connection.execute("update event set held = true where id = %s", (event_id,))
+                return None
+            event = await (
+                await connection.execute(
+                    """
+                    update event set state = 'doing', held = false, claim = %s, attempts = attempts + 1 where id = %s
+                    returning attempts, tries, public_id, work_id, kind, sequence, url, data, created_at
+                    """,
+                    (token, event_id),
+                )
+            ).fetchone()
+            assert event is not None  # it has been found in this transaction, under the app's lock
+            await connection.execute(
+                "insert into event_attempt (event_id, number) values (%s, %s)", (event_id, event[0])
+            )
+        return _Claimed(event_id, app_id, client_id, token, *event)
+
+    # --- sending ------------------------------------------------------------------------------------------------
+    async def _send(self, claimed: _Claimed) -> _Result:
+        app = await self._apps.find(claimed.client_id)
+        if app is None:
+            return _Result("failed", None, "The app has been deleted.", None, lasting=True)
+        body = compose(
+            claimed.kind, claimed.created_at, claimed.sequence, claimed.data, base=self._settings.base("public")
+        )
+        at = dt.datetime.now(dt.UTC)
+        known = [signing.callback_secret(each) for each in app.secrets]
+        began = monotonic()
+        try:
+            answer = await post(
+                claimed.url,
+                body.encode(),
+                signing.headers(claimed.public_id, body, at, known),
+                seconds=self._settings.callback_timeout,
+                settings=self._settings,
+                outbound=self._outbound,
+            )
+        except OutboundError as error:
+            told = error.detail if isinstance(error, ForbiddenAddress) else error.message
+            return _Result("failed", None, told, monotonic() - began, lasting=not error.passing)
+        except Exception as error:
+            _log.exception("a callback could not be sent", id=claimed.public_id)
+            return _Result("failed", None, f"{type(error).__name__}: {error}", monotonic() - began)
+        outcome: Outcome = "delivered" if 200 <= answer.status < 300 else "gone" if answer.status == _GONE else "failed"
+        return _Result(
+            outcome, answer.status, answer.excerpt, monotonic() - began, retry_after=answer.retry_after or 0.0
+        )
+
+    # --- settling -----------------------------------------------------------------------------------------------
+    async def _settle(self, claimed: _Claimed, result: _Result) -> None:
+        wait = self._wait(claimed.tries, result)
+        async with self._database.transaction() as connection:
+            await jobs.take_turns(connection, claimed.app_id)
+            cursor = await connection.execute(
+                """
+                update event
+                set state = %(state)s, claim = '', tries = tries + %(failed)s,
+                    due_at = now() + make_interval(secs => %(wait)s),
+                    ended_at = case when %(state)s = 'waiting' then null else now() end
+                where id = %(id)s and claim = %(token)s
+                """,
+                {
+                    "id": claimed.id,
+                    "token": claimed.token,
+                    "state": result.outcome if wait is None else "waiting",
+                    "failed": int(result.outcome == "failed"),
+                    "wait": wait or 0.0,
+                },
+            )
+            if not cursor.rowcount:
+                return
+            await connection.execute(
+                """
+                update event_attempt set seconds = %s, outcome = %s, status = %s, excerpt = %s
+                where event_id = %s and number = %s
+                """,
+                (
+                    result.seconds,
+                    result.outcome,
+                    result.status,
+                    storable(result.excerpt)[:LONGEST_EXCERPT],
+                    claimed.id,
+                    claimed.attempt,
+                ),
+            )
+            if wait is not None:
+                await jobs.enter(connection, claimed.id, in_seconds=wait)
+            if result.outcome == "gone":
+                await _end_others(connection, claimed)
+            await jobs.release(connection, claimed.app_id)
+
+    def _wait(self, tries: int, result: _Result) -> float | None:
+        """Return the seconds until the next try after so many; None: it was the last."""
+        schedule = self._settings.callback_retries
+        if result.outcome != "failed" or result.lasting or tries >= len(schedule):
+            return None
+        asked = min(result.retry_after, LONGEST_RETRY_AFTER)
+        return max(schedule[tries] * self._jitter(), asked)
+
+    async def _put_back(self, claimed: _Claimed) -> None:
+        try:
+            async with self._database.transaction() as connection:
+                await jobs.take_turns(connection, claimed.app_id)
+                await connection.execute(
+                    "update event set state = 'waiting', claim = '', due_at = now() where id = %s and claim = %s",
+                    (claimed.id, claimed.token),
+                )
+        except Unavailable as error:
+            _log.warning("a callback that broke off stays claimed for a while", reason=error.message)
+
+
+async def _end_others(connection: Connection, claimed: _Claimed) -> None:
+    """End what waits for the same receiver and work: it has said that it wants no more of it."""
+    if claimed.work_id is not None:
+        await connection.execute(
+            """
+            update event set state = 'gone', held = false, ended_at = now()
+            where work_id = %s and url = %s and state = 'waiting'
+            """,
+            (claimed.work_id, claimed.url),
+        )
+
+
+def compose(kind: str, at: dt.datetime, sequence: int, data: Mapping[str, Any], *, base: str) -> str:
+    """Return the body of an event, the same for each attempt: `type`, `timestamp` and `data` (Standard Webhooks).
+
+    Args:
+        kind: what has happened.
+        at: when.
+        sequence: of the work's events; 0: it concerns none.
+        data: the rest; paths under keys that end in `_url` become addresses.
+        base: address of this server.
+
+    """
+    said = {
+        key: urljoin(base + "/", value) if key.endswith("_url") and isinstance(value, str) and value else value
+        for key, value in data.items()
+    }
+    if sequence:
+        said = {"sequence": sequence} | said
+    stamp = at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return msgspec.json.encode({"type": kind, "timestamp": stamp, "data": said}).decode()
