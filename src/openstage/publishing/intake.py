@@ -17,6 +17,7 @@ from openstage.uploads.errors import UnknownUpload
 from openstage.uploads.models import new_file_id
 from openstage.uploads.service import Uploads
 from openstage.works import lifecycle
+from openstage.works.announcing import Actor
 from openstage.works.errors import WrongState
 from openstage.works.models import Metadata, Work
 from openstage.works.service import Works
@@ -118,7 +119,7 @@ class Intake:
             await self._cancel(connection, caller, work)
         await self._uploads.discard(file_id)
 
-    async def delete(self, caller: Caller, file_ids: Sequence[str] | None) -> int:
+    async def delete(self, caller: Caller, file_ids: Sequence[str] | None, *, by: Actor = "app") -> int:
         """Delete the caller's works: hidden at once, their bytes removed for good after the grace time.
 
         Unfinished uploads among them are cancelled.
@@ -126,13 +127,14 @@ class Intake:
         Args:
             caller: whose.
             file_ids: which; None: all. Unknown, deleted and other people's ones are passed over.
+            by: who does it, in their name or against it.
 
         Returns:
             How many were deleted by this call.
 
         """
         async with self._database.transaction() as connection:
-            deleted = await self._works.delete(connection, caller, file_ids)
+            deleted = await self._works.delete(connection, caller, file_ids, by=by)
             unfinished = [work for work in deleted if work.state == "uploading"]
             for work in unfinished:
                 await self._cancel(connection, caller, work)

@@ -62,5 +62,5 @@ class Operations:
         """
         work = await self._works.find(name)
         owner = Caller(app_id=work.app_id, user_id=work.user_id, app_state="approved", client_id="", uid="")
-        await self._intake.delete(owner, [work.file_id])
+        await self._intake.delete(owner, [work.file_id], by="operator")
         return await self._works.find(name)

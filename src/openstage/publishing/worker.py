@@ -13,6 +13,9 @@ from typing_extensions import override
 from openstage.database.embedded import running_database
 from openstage.database.engine import Database
 from openstage.database.migrate import check
+from openstage.events.delivery import Delivery
+from openstage.events.jobs import CALLBACK_QUEUE, DELIVER
+from openstage.events.service import Events
 from openstage.identity.apps import keys_of
 from openstage.identity.service import Identity
 from openstage.media.sandbox import warm_up
@@ -68,7 +71,8 @@ async def run_worker(settings: Settings, *, stop: asyncio.Event | None = None) -
 
 async def _work(settings: Settings, database: Database, address: str, stopping: asyncio.Event) -> None:
     store = open_store(settings)
-    identity = Identity(database, settings, await keys_of(database, settings))
+    keys = await keys_of(database, settings)
+    identity = Identity(database, settings, keys)
     uploads = Uploads(database, settings, identity)
     scratch = Scratch(settings.scratch_folder)
     try:
@@ -77,12 +81,18 @@ async def _work(settings: Settings, database: Database, address: str, stopping: 
         production = Production(settings, database, store, scratch, tasks, staging_path=uploads.staging_path)
         intake = Intake(database, uploads, Works(database), tasks)
         fetching = Fetching(database, settings, uploads, RecordingIntake(database, settings, uploads, intake))
-        upkeep = Upkeep(settings, database, store, uploads, identity, further=(fetching.resume_lost,))
+        events = Events(database, settings)
+        further = (fetching.resume_lost, events.resume_events, events.forget_events)
+        upkeep = Upkeep(settings, database, store, uploads, identity, further=further)
         running: set[int] = set()
         rescue = Rescue(database, tasks, scratch, running, node=settings.base("upload"))
         slots = _slots(settings)
-        connector = PatientConnector(address, largest=sum(slots.values()) + 3)
-        duties = (Duty(PRODUCE, LADDER_QUEUE, production.run), Duty(FETCH, FETCH_QUEUE, fetching.run))
+        connector = PatientConnector(address, largest=_connections(slots))
+        duties = (
+            Duty(PRODUCE, LADDER_QUEUE, production.run),
+            Duty(FETCH, FETCH_QUEUE, fetching.run),
+            Duty(DELIVER, CALLBACK_QUEUE, Delivery(database, settings, keys).run),
+        )
         app = _queue_app(connector, duties, upkeep.run, rescue, running)
         async with app.open_async():
             await _run_until(slots, app, rescue, connector, stopping)
@@ -103,8 +113,17 @@ def _slots(settings: Settings) -> dict[tuple[str, ...], int]:
         (node_queue(EARLY_QUEUE, node),): settings.first_concurrency,
         (LADDER_QUEUE, node_queue(LADDER_QUEUE, node)): settings.ladder_concurrency,
         (FETCH_QUEUE,): settings.fetch_concurrency,
+        (CALLBACK_QUEUE,): settings.callback_concurrency,
         (UPKEEP_QUEUE,): 1,
     }
+
+
+def _connections(slots: dict[tuple[str, ...], int]) -> int:
+    """Return how many connections the queue may use: jobs hold one for a moment at their beginning and their end.
+
+    Callbacks are many at once and mostly wait for others: a few connections are enough for all of them.
+    """
+    return sum(count if queues != (CALLBACK_QUEUE,) else min(count, 3) for queues, count in slots.items()) + 3
 
 
 async def _run_until(
