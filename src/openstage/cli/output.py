@@ -12,8 +12,8 @@ from rich.table import Table
 
 console = Console(highlight=False)
 
-_WIDEST = 40
-"""Characters of one cell of a table; titles may be longer, ids (32) are not."""
+_WIDEST = 43
+"""Characters of one cell of a table; titles may be longer, ids and keys (43) are not."""
 _UNLIMITED = 10_000
 
 

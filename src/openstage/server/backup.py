@@ -41,6 +41,10 @@ OBJECTS = """
     select p.key from picture p join work w on w.id = p.work_id where w.purged_at is null
     union all
     select e.key from extra e join work w on w.id = e.work_id where w.purged_at is null
+    union all
+    select distinct unnest(array[object_key, preview_key, waveform_json_key, waveform_png_key]) from track_file
+    union all
+    select c.key from certificate c where c.key is not null
 """
 FILES = """
     select u.file_id, u.stored from upload u left join work w on w.file_id = u.file_id
