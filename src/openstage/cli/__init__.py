@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("openstage.cli.ledger", "The ledger: balances, transactions, payments, a check of all sums."),
     "buyer": ("openstage.cli.buyer", "Who buys through an app: list, rename."),
     "certificate": ("openstage.cli.certificate", "Certificates of purchased licences: verify, show; keys."),
+    "callback": ("openstage.cli.callback", "Callbacks: list, show, deliver again, the secret they are signed with."),
     "backup": ("openstage.cli.backup:backup_app", "Copy database and objects to a folder while the server works."),
     "restore": ("openstage.cli.backup:restore_app", "Bring a backup back into an empty data folder."),
     "upload": ("openstage.cli.upload", "Upload a file, with progress, going on where a killed run stopped."),
