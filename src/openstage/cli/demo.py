@@ -1,34 +1,21 @@
 """`openstage demo …`: see it work, from authorisation to playback."""
 
-import contextlib
-import signal
-import socket
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.status import Status
 
+from openstage.cli.demo_steps import Step, Steps, end_politely, found_server, stay_up
 from openstage.cli.output import print_json, size
 from openstage.cli.upload import fail, upload_with_bar, wait_with_spinner
 from openstage.client import Category, VideoCloud, VideoCloudError
 from openstage.demo import clip
 from openstage.demo.playback import PlaybackError, begin, decode
-from openstage.demo.server import (
-    DemoServer,
-    NoServerError,
-    answers,
-    listen_url,
-    running_server,
-    temporary_server,
-)
-from openstage.settings import Settings, load
+from openstage.demo.server import DemoServer, NoServerError
+from openstage.settings import load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -52,90 +39,18 @@ def video(
 ) -> None:
     """Upload a synthesised clip through the video dialect, watch it being published, and play it."""
     steps = Steps(Console(stderr=as_json, highlight=False))
-    # A polite end ends an own server and its folder too.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    end_politely()
     try:
-        with _server(load(), server, client_id, client_secret, steps) as found:
+        with found_server(load(), server, client_id, client_secret, steps) as found:
             page = _drive(found, steps)
             if as_json:
                 print_json({"server": found.url, "own_server": found.own, "page_url": page, "steps": steps.done})
-            elif found.own and not once:
-                steps.say(f"\nWatch it: [bold]{page}[/bold]\nThe server stays up until Ctrl-C.")
-                signal.pause()
             else:
-                gone = " (its server has ended)" if found.own else ""
-                steps.say(f"\nWatch it: [bold]{page}[/bold]{gone}")
+                stay_up(steps, f"Watch it: [bold]{page}[/bold]", found, once=once)
     except KeyboardInterrupt:
         steps.say("\nEnded.")
     except (NoServerError, PlaybackError, VideoCloudError, RuntimeError, OSError) as error:
         fail(str(error))
-
-
-@dataclass(slots=True)
-class Step:
-    """Something that is being done."""
-
-    name: str
-    spinner: Status
-    seconds: float = 0.0
-    note: str = ""
-
-    def show(self, fraction: float) -> None:
-        """Show how much of it is done."""
-        self.spinner.update(f"{escape(self.name)} {fraction:.0%}")
-
-
-class Steps:
-    """Prints each step with its time when it is done."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.done: list[dict[str, object]] = []
-
-    def say(self, text: str) -> None:
-        """Print a line (rich's markup)."""
-        self.console.print(text, soft_wrap=True)
-
-    @contextlib.contextmanager
-    def step(self, name: str, *, spinner: bool = True) -> Iterator[Step]:
-        """Time a step; its `note` is printed behind the time."""
-        step = Step(name, self.console.status(escape(name)))
-        started = time.monotonic()
-        with step.spinner if spinner else contextlib.nullcontext():
-            yield step
-        step.seconds = round(time.monotonic() - started, 3)
-        self.done.append({"name": name, "seconds": step.seconds, "note": step.note})
-        self.say(f"[green]✓[/green] {name:<28} {step.seconds:>7.2f} s   [dim]{escape(step.note)}[/dim]")
-
-
-@contextlib.contextmanager
-def _server(settings: Settings, url: str, client_id: str, client_secret: str, steps: Steps) -> Iterator[DemoServer]:
-    """Find a server, or start one."""
-    wanted = (url or listen_url(settings)).rstrip("/")
-    if answers(wanted):
-        with steps.step("Find the server") as step:
-            found = running_server(wanted, settings, client_id, client_secret)
-            step.note = f"runs at {found.url}"
-        yield found
-        return
-    if url:
-        raise NoServerError(f"no Openstage answers at {url}")
-    with contextlib.ExitStack() as stack:
-        with steps.step("Start a server of its own") as step:
-            listen = settings.listen if _free(settings) else "127.0.0.1:0"
-            found = stack.enter_context(temporary_server(listen))
-            step.note = f"{found.url}, with a temporary data folder"
-        yield found
-
-
-def _free(settings: Settings) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError:
-            return False
-    return True
 
 
 def _drive(server: DemoServer, steps: Steps) -> str:

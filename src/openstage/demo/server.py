@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -35,6 +36,21 @@ class DemoServer:
     client_secret: str = field(repr=False)
     own: bool
     """Whether it was started for the demonstration and ends with it."""
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
+    """For commands beside it; None: this program's."""
+
+    def command(self, *arguments: str, given: str = "") -> dict[str, Any]:
+        """Run `openstage … --json` beside the server.
+
+        Args:
+            arguments: the command.
+            given: its standard input.
+
+        Raises:
+            NoServerError: it fails; the message is its own.
+
+        """
+        return _command(*arguments, given=given, environment=self.environment)
 
     def cloud(self) -> VideoCloud:
         """Make a client."""
@@ -90,20 +106,25 @@ def _first_app(folder: Path) -> dict[str, str] | None:
 
 
 def _new_app(_: Path) -> dict[str, str] | None:
-    command = [sys.executable, "-m", "openstage.cli", "app", "create", "--name", "Demonstration", "--json"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode:
-        raise NoServerError(f"no app could be made: {made.stderr.strip()}")
-    credentials: dict[str, str] = json.loads(made.stdout)
-    return credentials
+    return _command("app", "create", "--name", "Demonstration")
+
+
+def _command(*arguments: str, given: str = "", environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    command = [sys.executable, "-m", "openstage.cli", *arguments, "--json"]
+    done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NoServerError(f"openstage {' '.join(arguments[:2])}: {done.stderr.strip()}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 @contextlib.contextmanager
-def temporary_server(listen: str) -> Iterator[DemoServer]:
+def temporary_server(listen: str, **settings: str) -> Iterator[DemoServer]:
     """Run a server with an empty data folder of its own for the length of the block.
 
     Args:
         listen: address and port.
+        settings: further settings, such as `sign_up="true"`.
 
     Raises:
         NoServerError: it does not start; the message holds what it said.
@@ -120,6 +141,7 @@ def temporary_server(listen: str) -> Iterator[DemoServer]:
             "OPENSTAGE_CONFIG": f"{folder}/none.toml",
             "OPENSTAGE_LOG_LEVEL": "warning",
         }
+        environment |= {f"OPENSTAGE_{name.upper()}": value for name, value in settings.items()}
         # It dies with this process, however that ends; Ctrl-C in the terminal reaches this process alone.
         launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(signal.SIGTERM))]
         serve = [sys.executable, "-m", "openstage.cli", "serve", "--first-app", "--json"]
@@ -134,17 +156,19 @@ def temporary_server(listen: str) -> Iterator[DemoServer]:
                 start_new_session=True,
             )
         try:
-            yield _started(process, log)
+            yield _started(process, log, environment)
         finally:
             _end(process)
 
 
-def _started(process: "subprocess.Popen[bytes]", log: Path) -> DemoServer:
+def _started(process: "subprocess.Popen[bytes]", log: Path, environment: dict[str, str]) -> DemoServer:
     assert process.stdout is not None
     line = process.stdout.readline()  # it prints one line when it is ready, and none if it ends before
     try:
         ready = json.loads(line)
-        return DemoServer(ready["url"], ready["client_id"], ready["client_secret"], own=True)
+        # Commands find the server where it listens now, whichever port that is.
+        beside = environment | {"OPENSTAGE_LISTEN": ready["url"].partition("://")[2]}
+        return DemoServer(ready["url"], ready["client_id"], ready["client_secret"], own=True, environment=beside)
     except (ValueError, KeyError) as error:
         said = (line + log.read_bytes()).decode(errors="replace").strip()[-2000:]
         raise NoServerError(f"the demonstration's own server does not start:\n{said}") from error
