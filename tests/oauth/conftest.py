@@ -27,6 +27,8 @@ class OauthServer:
 
     address: str
     identity: Identity
+    settings: Settings
+    keys: Keys
 
     def person(self, language: str = "en") -> Person:
         """Somebody at a browser with nothing remembered."""
@@ -61,9 +63,10 @@ def quick_passwords() -> Iterator[None]:
 async def server(module_settings: Settings, module_database: Database) -> AsyncIterator[OauthServer]:
     settings = module_settings.model_copy(update={"sign_up": True})
     async with serving(application(settings)) as address:
-        identity = Identity(module_database, settings, Keys.load(settings.folder))
+        keys = Keys.load(settings.folder)
+        identity = Identity(module_database, settings, keys)
         await identity.accounts.create("小明", PASSWORD)
-        yield OauthServer(address, identity)
+        yield OauthServer(address, identity, settings, keys)
 
 
 @pytest.fixture(autouse=True)

@@ -160,11 +160,10 @@ class Authorisations:
 
         """
         user: dict[str, object] = {"openid": storable(openid)}
-        if await self._database.fetch_one(
-            "select from end_user where uid = %(openid)s and account_id is not null", user
-        ):
-            return await self._end_where("u.uid = %(openid)s and u.account_id is not null", user, by=by)
-        raise UnknownUser("No app knows anybody by this openid; see `openstage token list`.")
+        condition = "u.uid = %(openid)s and u.account_id is not null"
+        if await self._database.fetch_one(f"select u.id from end_user u where {condition}", user) is None:
+            raise UnknownUser("No app knows anybody by this openid; see `openstage token list`.")
+        return await self._end_where(condition, user, by=by)
 
     async def family_of(self, token: str) -> tuple[int, int] | None:
         """Return the number of a token's authorisation, and the id of its app; None for an unknown token."""

@@ -204,6 +204,11 @@ class Tickets:
         state, expired, code_good, letters, *others = row
         return TicketRecord(_state(state, expired=expired, code_good=code_good), shown(letters), *others)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a change at the moment."""
+        return self._notices.waiting
+
     def end(self) -> None:
         """Answer everybody who waits, as the server is about to end."""
         self._notices.end()
