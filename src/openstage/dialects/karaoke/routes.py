@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 
 from openstage.dialects.karaoke.errors import Call, NotBuilt, UnknownCall
 
@@ -38,7 +38,7 @@ def karaoke_routes(groups: Iterable[Calls]) -> list[BaseRoute]:
     unknown = Call(_unknown, method="")
     return [
         *(route for group in groups for route in group.routes()),
-        *(Mount(folder, unknown) for folder in ("/karaoke", "/oauth/v2")),
+        *(route for folder in ("/karaoke", "/oauth/v2") for route in (Route(folder, unknown), Mount(folder, unknown))),
     ]
 
 
