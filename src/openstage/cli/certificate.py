@@ -170,7 +170,7 @@ def _verdict(data: bytes, keys: dict[str, bytes]) -> Verdict:
         return certificate_file.verify(data, keys)
     except ModuleNotFoundError as error:
         raise VerifierMissing(
-            f"Verifying needs {error.name}, which is missing: pip install 'openstage[certificates]'"
+            f"Verifying needs {error.name}, which is missing: pip install 'openstage[verify]'"
         ) from error
 
 
