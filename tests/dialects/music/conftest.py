@@ -33,7 +33,7 @@ async def music(music_settings: Settings) -> AsyncIterator[MusicServer]:
     settings = music_settings
     async with (
         Database(settings.database_url, largest=4) as database,
-        serving(application(settings)) as address,
+        serving(application(settings), port=settings.port) as address,
         httpx.AsyncClient(base_url=address, timeout=20) as http,
     ):
         keys = Keys.load(settings.folder)

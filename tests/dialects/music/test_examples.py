@@ -88,7 +88,7 @@ def without_addresses(value: Any) -> Any:
     return ADDRESS if isinstance(value, str) and value.startswith("http://127.0.0.1") else value
 
 
-def expect(reply: dict[str, Any], example: dict[str, Any], *, ours: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+def expect(reply: dict[str, Any], example: dict[str, Any], *, ours: frozenset[str] | set[str] = frozenset()) -> None:
     """The reply is the example: the same fields in the same order, of the same values and types, and ours behind."""
     found = without_addresses(reply)
     assert set(found) - set(example) == ours
@@ -101,7 +101,7 @@ async def shelf(music: MusicServer) -> dict[str, Item]:
     """The catalogue of the examples."""
     database = music.shop.database
     kinds = {"genre": CATEGORIES["genres"], "mood": CATEGORIES["moods"], "instrument": CATEGORIES["instruments"]}
-    kinds["instrument"] = [*AUDIO["instruments"], *kinds["instrument"]]  # type: ignore[misc, operator]
+    kinds["instrument"] = [*AUDIO["instruments"], *kinds["instrument"]]  # type: ignore[misc]
     async with database.transaction() as connection:
         for kind, each in kinds.items():
             for category in each:
