@@ -1,4 +1,5 @@
-"""Fixtures for everybody: `settings` and `database` (fresh for each test), `module_settings` and `module_database`.
+"""Fixtures for everybody: `settings` and `database` (fresh for each test), `module_settings` and `module_database`;
+the pages' scripts (`frontend`).
 
 A server that a test starts reads `settings` from the environment: see `tests/support/`.
 """
@@ -12,7 +13,10 @@ import pytest
 from openstage.database.engine import Database
 from openstage.settings import Settings
 from tests.support.database import TestServer, serving
+from tests.support.frontend import build_hook, frontend
 from tests.support.openstage_server import OpenstageServer, running_openstage
+
+__all__ = ["build_hook", "frontend"]
 
 
 @pytest.fixture(scope="session")

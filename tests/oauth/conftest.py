@@ -11,11 +11,11 @@ from openstage.identity.keys import Keys
 from openstage.identity.models import App
 from openstage.identity.service import Identity
 from openstage.settings import Settings
-from tests.console.conftest import assets, build_hook
 from tests.oauth.person import Person
+from tests.support.frontend import assets
 from tests.support.server import serving
 
-__all__ = ["assets", "build_hook"]
+__all__ = ["assets"]
 
 PASSWORD = "correct horse battery"
 CALLBACK = "https://app.example/callback"
