@@ -80,7 +80,7 @@ ACCOUNT_MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "仅当您面前的设备上显示的正是此代码时才继续：",
     ),
     "device_on": ("on {device}", "设备：{device}"),
-    "device_id": ("(device ID {id})", "（设备 ID：{id}）"),
+    "device_id": ("Device ID {id}", "设备 ID：{id}"),
     "ticket_over": ("This QR code is no longer valid", "二维码已失效"),
     "ticket_over_text": (
         "Let the device show a new one, and scan that.",

@@ -12,6 +12,7 @@ import functools
 import importlib
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -33,6 +34,8 @@ ENDING = signal.SIGUSR1
 """Tells the worker process that it is about to be ended (`openstage.app.ENDING`)."""
 KEPT_MEMORY = 32 * MIB
 """Freed bytes that the process keeps for its next buffers."""
+MOST_FILES = 65536
+"""Files and connections that the process may have open, where the hard limit allows it."""
 END_WITHIN = 4
 """Seconds that requests under way have at the end of the server; then their connections are cut."""
 
@@ -82,6 +85,16 @@ def keep_freed_memory() -> None:
         set_option(mmap_threshold, 4 * MIB)
 
 
+def allow_connections() -> None:
+    """Let the process hold as many connections as the machine allows it: the usual soft limit is 1,024 files.
+
+    Devices that wait for a sign-in and pages that follow a work hold one each, thousands of them.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def announce_end() -> None:
     """Tell the worker process before granian ends it: replies that have no end of their own are ended in time."""
 
@@ -98,6 +111,7 @@ def announce_end() -> None:
 
 def main(host: str, port: str, target: str) -> None:
     """Serve until SIGTERM or SIGINT."""
+    allow_connections()
     server = Granian(
         target,
         address=host,
