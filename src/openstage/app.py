@@ -25,10 +25,17 @@ from openstage.delivery.library import LibraryAddresses, library_routes, library
 from openstage.delivery.routes import delivery_routes
 from openstage.delivery.signing import AddressSigner
 from openstage.delivery.standing import Standings
+from openstage.dialects.karaoke.headers import Authorisation as KaraokeAuthorisation
+from openstage.dialects.karaoke.passback import Passbacks
+from openstage.dialects.karaoke.playing import Playing
+from openstage.dialects.karaoke.recordings import RecordingCalls
 from openstage.dialects.karaoke.routes import Calls as KaraokeCalls
 from openstage.dialects.karaoke.routes import karaoke_routes
 from openstage.dialects.karaoke.tickets import TicketCalls
 from openstage.dialects.karaoke.tokens import TokenCalls
+from openstage.dialects.karaoke.ugcs import UgcShapes
+from openstage.dialects.karaoke.users import UserCalls
+from openstage.dialects.karaoke.works import WorkCalls
 from openstage.dialects.music.authentication import Authentication
 from openstage.dialects.music.catalogue_calls import CatalogueCalls
 from openstage.dialects.music.dates import Dates
@@ -41,9 +48,11 @@ from openstage.dialects.video.uploads import UploadCalls
 from openstage.dialects.video.videos import Videos
 from openstage.dispatch import Direct
 from openstage.errors import Unavailable
+from openstage.events.service import Events as Callbacks
 from openstage.health import Health
 from openstage.identity.apps import keys_of
 from openstage.identity.keys import Keys
+from openstage.identity.profiles import Profiles
 from openstage.identity.service import Identity
 from openstage.identity.signing import SigningApps
 from openstage.licensing.billing import BillingAccounts
@@ -51,6 +60,8 @@ from openstage.licensing.certificate_keys import CertificateKeys
 from openstage.licensing.certificates import Certificates
 from openstage.licensing.ledger import Ledger
 from openstage.licensing.service import Licensing
+from openstage.oauth.admission import Admission
+from openstage.oauth.browser import Browsers
 from openstage.oauth.routes import oauth_routes
 from openstage.observability import logs
 from openstage.observability.middleware import Observed
@@ -58,11 +69,16 @@ from openstage.proxied import Proxied
 from openstage.publishing.early import EarlyStart
 from openstage.publishing.intake import Intake
 from openstage.publishing.operations import Operations
+from openstage.publishing.recordings import RecordingIntake
 from openstage.publishing.tasks import Tasks
 from openstage.settings import Settings, load
 from openstage.storage.objects import ObjectStore, open_store
 from openstage.uploads.service import Uploads
+from openstage.works.listing import Listing
+from openstage.works.recordings import Recordings
 from openstage.works.service import Works
+from openstage.works.songs import Songs
+from openstage.works.visibility import Visibility
 
 log = logs.get_logger("app")
 
@@ -82,7 +98,11 @@ class Services:
     early: EarlyStart
     uploads: Uploads
     works: Works
+    listing: Listing
+    visibility: Visibility
     intake: Intake
+    events: Callbacks
+    recordings: RecordingIntake
     catalogue: Catalogue
     licensing: Licensing
     billing: BillingAccounts
@@ -135,7 +155,11 @@ def assemble(settings: Settings, database: Database, keys: Keys) -> Services:
         early=early,
         uploads=uploads,
         works=works,
+        listing=Listing(database),
+        visibility=Visibility(database),
         intake=intake,
+        events=Callbacks(database, settings),
+        recordings=RecordingIntake(database, settings, uploads, intake),
         catalogue=Catalogue(database, settings),
         licensing=Licensing(database, settings),
         billing=BillingAccounts(database, settings),
@@ -161,15 +185,37 @@ def routes(services: Services, console: Console) -> list[BaseRoute]:
         *_music(services),
         *api_routes(authorisation, videos),
         *Health(services.database, services.store, services.settings).routes(),
-        *Events(services.standings).routes(),
+        *Events(services.standings, admits=_admission(services).admits).routes(),
         *CertificatePages(services.certificates, console.renderer).routes(),
         *console.routes,
     ]
 
 
+def _admission(services: Services) -> Admission:
+    """Make what tells whom pages are shown to."""
+    return Admission(Browsers(services.identity, services.keys, services.settings), services.visibility)
+
+
 def _karaoke(services: Services) -> list[KaraokeCalls]:
     """Make the groups of calls of the karaoke dialect."""
-    return [TokenCalls(services.identity), TicketCalls(services.identity, services.settings)]
+    authorisation, profiles = KaraokeAuthorisation(services.identity), Profiles(services.database)
+    works = WorkCalls(
+        authorisation,
+        services.intake,
+        services.listing,
+        services.visibility,
+        profiles,
+        shapes=UgcShapes(services.addresses),
+        passbacks=Passbacks(services.keys),
+    )
+    return [
+        TokenCalls(services.identity),
+        TicketCalls(services.identity, services.settings),
+        works,
+        UserCalls(authorisation, profiles, services.listing, Songs(services.database)),
+        RecordingCalls(services.settings, authorisation, services.uploads, services.recordings),
+        Playing(authorisation, Recordings(services.database), services.visibility, services.addresses),
+    ]
 
 
 def _music(services: Services) -> list[BaseRoute]:
@@ -205,7 +251,14 @@ def application(settings: Settings) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_services(settings) as services:
-            console = Console(services.works, services.addresses, services.standings, settings)
+            console = Console(
+                services.works,
+                services.addresses,
+                services.standings,
+                settings,
+                recordings=services.listing,
+                admission=_admission(services),
+            )
             app.state.console = console
             # Routes need what has only now been opened.
             every = routes(services, console)

@@ -29,6 +29,7 @@ from openstage.settings import Settings
 from openstage.works.errors import UnknownWork
 from openstage.works.models import PictureKind, Rendition, Work
 from openstage.works.stages import STAGES
+from openstage.works.visibility import Audience
 from tests.support.fixtures import cache_folder, run_ffmpeg
 from tests.support.server import serving
 
@@ -147,6 +148,22 @@ class FakeAddresses:
     def storyboard(self, slug: str) -> str:
         """An address of the pictures above the seek bar."""
         return f"{self.base}/media/picture/{slug}/storyboard.vtt"
+
+    def to(self, audience: Audience) -> "FakeAddresses":
+        """As `Addresses.to`: here all see the same."""
+        return self
+
+    async def urllist(self, slug: str) -> dict[str, dict[str, str]]:
+        """As `Addresses.urllist`: no files."""
+        return {"mp4": {}, "m3u8": {}}
+
+    def share(self, share_id: str) -> str:
+        """The address of a recording's page."""
+        return f"{self.base}/s/{share_id}"
+
+    def recording(self, slug: str, share_id: str) -> str:
+        """The address that plays a recording."""
+        return f"{self.base}/play/{share_id}"
 
     def waveform(self, slug: str) -> str:
         """An address of a waveform."""

@@ -57,6 +57,22 @@ MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "share_link": ("Link", "链接"),
     "share_embed": ("Embed", "嵌入代码"),
     "shortcuts": ("Keyboard", "快捷键"),
+    # --- the page of a recording
+    "sung_by": ("Sung by {singer}", "演唱：{singer}"),
+    "song_part": ("Part of the song, {begin} – {end}", "片段 {begin} – {end}"),
+    "score": ("Score", "得分"),
+    "score_rank": ("Grade", "等级"),
+    "sentence_count": ("Lines sung", "演唱句数"),
+    "access_friends": ("For friends", "仅好友可见"),
+    "access_private": ("Only for you", "仅自己可见"),
+    "share_title": ("{song} – {singer}", "{song} – {singer}"),
+    "share_score": ("Scored {score}. Press play and listen.", "得分 {score}，点击播放听一听。"),
+    "share_listen": ("Press play and listen.", "点击播放听一听。"),
+    "friends_only_title": ("For friends only", "仅好友可见"),
+    "friends_only_text": (
+        "Who sang this shows it to friends. Sign in, and it plays if you are one of them.",
+        "演唱者只向好友开放此作品。请登录，如果您是其好友即可播放。",
+    ),
     # --- a work that can't be watched
     "waiting_title": ("Not quite ready", "马上就好"),
     "waiting_uploading": (

@@ -1,13 +1,14 @@
 """The pages: what each shows, and with which status."""
 
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from openstage.console.documents import Documents
-from openstage.console.ports import PageAddresses, PageStandings, PageWorks
+from openstage.console.ports import PageAddresses, PageAdmission, PageStandings, PageWorks
 from openstage.console.rendering import Renderer
 from openstage.settings import Settings
 from openstage.works.errors import UnknownWork
@@ -16,7 +17,7 @@ from openstage.works.stages import STAGES, Stage
 
 PAGE_SIZE = 24
 
-_STATUS: dict[Stage, int] = {"published": 200, "waiting": 200, "gone": 410}
+STATUS: Final[dict[Stage, int]] = {"published": 200, "waiting": 200, "gone": 410}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class Pages:
         *,
         renderer: Renderer,
         documents: Documents,
+        admission: PageAdmission,
     ) -> None:
+        self._admission = admission
         self._works = works
         self._addresses = addresses
         self._standings = standings
@@ -87,7 +90,7 @@ class Pages:
     async def play(self, request: Request) -> Response:
         """Tell a page that is open how its work stands and, when it can be played, fresh addresses to play from."""
         try:
-            work = await self._works.by_slug(request.path_params["slug"])
+            work, addresses = await self._seen(request)
         except UnknownWork:
             return _private({"stage": "gone"}, 404)
         stage = STAGES[work.state]
@@ -103,11 +106,11 @@ class Pages:
         }
         if stage == "published":
             values |= {
-                "master": self._addresses.master(work.slug),
+                "master": addresses.master(work.slug),
                 "mark": standing.mark,
                 "duration": (work.duration_ms or 0) / 1000,
-                "storyboard": self._addresses.storyboard(work.slug) if standing.storyboard else None,
-                "waveform": self._addresses.waveform(work.slug) if standing.waveform else None,
+                "storyboard": addresses.storyboard(work.slug) if standing.storyboard else None,
+                "waveform": addresses.waveform(work.slug) if standing.waveform else None,
             }
         return _private(values)
 
@@ -130,32 +133,39 @@ class Pages:
 
     async def _show(self, request: Request, template: str, *, framed: bool) -> Response:
         try:
-            work = await self._works.by_slug(request.path_params["slug"])
+            work, addresses = await self._seen(request)
         except UnknownWork:
             return self._renderer.page(request, "missing.html", {"framed": framed}, status=404, framed=framed)
         stage = STAGES[work.state]
         if stage == "published":
-            values: dict[str, object] = {"frame": await self._frame(work)}
+            values: dict[str, object] = {"frame": await self.frame(work, addresses)}
         else:
             template, values = f"{stage}.html", {"work": work}
-        return self._renderer.page(
-            request, template, {**values, "framed": framed}, status=_STATUS[stage], framed=framed
-        )
+        return self._renderer.page(request, template, {**values, "framed": framed}, status=STATUS[stage], framed=framed)
 
-    async def _frame(self, work: Work) -> Frame:
+    async def _seen(self, request: Request) -> tuple[Work, PageAddresses]:
+        """Return the work of a request and what makes its addresses for who asks; raises UnknownWork."""
+        work = await self._works.by_slug(request.path_params["slug"])
+        audience = await self._admission.audience(request, work)
+        if audience is None:
+            raise UnknownWork
+        return work, self._addresses.to(audience)
+
+    async def frame(self, work: Work, addresses: PageAddresses) -> Frame:
+        """Return what the player needs to know of a work."""
         videos = [rendition for rendition in await self._works.renditions(work.id) if rendition.kind == "hls_video"]
         largest = max(videos, key=lambda rendition: rendition.bandwidth, default=None)
         kind = _best_picture(work)
         standing = await self._standings.now(work.slug) if largest is None else None
         return Frame(
             work=work,
-            page=self._addresses.page(work.slug),
-            embed=self._addresses.embed(work.slug),
-            poster=self._addresses.picture(work.slug, kind) if kind else None,
+            page=addresses.page(work.slug),
+            embed=addresses.embed(work.slug),
+            poster=addresses.picture(work.slug, kind) if kind else None,
             width=(largest and largest.width) or 16,
             height=(largest and largest.height) or 9,
             sound_only=largest is None,
-            waveform=self._addresses.waveform(work.slug) if standing and standing.waveform else None,
+            waveform=addresses.waveform(work.slug) if standing and standing.waveform else None,
         )
 
     def _card(self, work: Work) -> Card:

@@ -13,8 +13,10 @@ from openstage.console.ports import (
     PageRecordings,
     PageStandings,
     PageWorks,
+    PublicOnly,
 )
 from openstage.console.rendering import Renderer
+from openstage.console.shares import SharePages
 from openstage.settings import Settings
 
 ROBOTS = "User-agent: *\nDisallow: /api/\nDisallow: /media/\nDisallow: /e/\nDisallow: /certificates/\n"
@@ -49,7 +51,19 @@ class Console:
         """
         assets = Assets()
         self.renderer = Renderer(settings, assets)
-        pages = Pages(works, addresses, standings, settings, renderer=self.renderer, documents=Documents())
+        admission = admission or PublicOnly()
+        pages = Pages(
+            works,
+            addresses,
+            standings,
+            settings,
+            renderer=self.renderer,
+            documents=Documents(),
+            admission=admission,
+        )
+        shares: list[Route] = []
+        if recordings:
+            shares = SharePages(recordings, pages, addresses, renderer=self.renderer, admission=admission).routes()
         self.routes: list[Route | Mount] = [
             Route("/", pages.home),
             Route("/w/{slug}", pages.watch),

@@ -6,6 +6,7 @@ from openstage.delivery.offering import qualities
 from openstage.delivery.repository import Repository
 from openstage.delivery.signing import AddressSigner
 from openstage.settings import Settings
+from openstage.works.recordings import play_address, share_address
 from openstage.works.visibility import EVERYBODY, Audience
 
 MASTER = "master.m3u8"
@@ -88,3 +89,16 @@ class Addresses:
     def embed(self, slug: str) -> str:
         """Tell the lasting address of the player for other sites' frames."""
         return f"{self._base}/e/{slug}"
+
+    def share(self, share_id: str) -> str:
+        """Tell the lasting address of a recording's page."""
+        return share_address(self._settings, share_id)
+
+    def recording(self, slug: str, share_id: str) -> str:
+        """Tell the address that plays a recording: a lasting one that leads to a fresh one each time it is asked.
+
+        One that not everybody may see is played from a fresh one itself: who follows the lasting one isn't known.
+        """
+        if self._audience != EVERYBODY:
+            return self.master(slug)
+        return play_address(self._settings, share_id)

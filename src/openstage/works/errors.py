@@ -33,3 +33,9 @@ class Purged(DomainError):
     """The work's bytes have been removed for good; nothing brings them back."""
 
     code = "work.purged"
+
+
+class UnknownSinger(DomainError):
+    """An app knows nobody whom it calls so."""
+
+    code = "work.unknown_singer"

@@ -18,7 +18,8 @@ from typing import Final, LiteralString
 from openstage.database.engine import Database
 from openstage.database.text import storable
 from openstage.identity.models import Caller
-from openstage.works.models import Work
+from openstage.works.announcing import announce
+from openstage.works.models import Access, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,24 @@ class Visibility:
         if own and viewer.user_id is None:
             return OWNER
         return Audience(account_id=viewer.account_id) if work.access == "friends" and in_circle else None
+
+    async def set_access(self, caller: Caller, file_id: str, access: Access) -> bool:
+        """Say who may see a caller's work; returns whether they have it."""
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute(
+                """
+                update work set access = %(access)s, changed_at = now()
+                from (select id, access from work
+                      where file_id = %(file)s and app_id = %(app)s and user_id = %(user)s and deleted_at is null
+                      for update) before
+                where work.id = before.id returning work.id, before.access <> %(access)s
+                """,
+                {"access": access, "file": storable(file_id), "app": caller.app_id, "user": caller.user_id},
+            )
+            row = await cursor.fetchone()
+            if row is not None and row[1]:
+                await announce(connection, [row[0]], "ugc.access_changed", by="app")
+        return row is not None
 
     async def sees(self, slug: str, viewer: Viewer) -> bool:
         """Tell whether a viewer may see the work of a slug, whatever its state.

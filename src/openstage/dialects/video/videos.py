@@ -15,6 +15,7 @@ from openstage.publishing.intake import Intake
 from openstage.works.errors import UnknownWork
 from openstage.works.models import LARGEST_PAGE, Metadata, PictureKind, Work
 from openstage.works.service import Works
+from openstage.works.visibility import OWNER, Audience
 
 DEFAULT_PAGE: Final = 20
 GONE: Final = 4
@@ -56,6 +57,9 @@ FILE_STATUS: Final = {
 
 class MediaAddresses(Protocol):
     """Addresses that this dialect hands out."""
+
+    def to(self, audience: Audience) -> "MediaAddresses":
+        """Return the same for an audience."""
 
     async def urllist(self, slug: str) -> dict[str, dict[str, str]]:
         """Return signed addresses under `mp4` and `m3u8`, and `mp3` of sound alone, by quality."""
@@ -138,7 +142,7 @@ class Videos:
                 "img": self._picture(work, "img"),
                 "thumbnail": self._picture(work, "thumbnail"),
                 "swfurl": self._addresses.embed(work.slug),
-                "urllist": await self._addresses.urllist(work.slug),
+                "urllist": await self._of(work).urllist(work.slug),
             }
         return reply(STATUS_CODES[work.state], data=data, msg=message)
 
@@ -172,14 +176,14 @@ class Videos:
         work = await self._asked(request)
         if not work.visible:
             return _not_playable(work)
-        return reply(SUCCESS, data=await self._addresses.urllist(work.slug))
+        return reply(SUCCESS, data=await self._of(work).urllist(work.slug))
 
     async def download_uri(self, request: Request) -> Response:
         """Answer the address of a published video's best mp4 (seen with clients; the reply's form is ours)."""
         work = await self._asked(request)
         if not work.visible:
             return _not_playable(work)
-        files = (await self._addresses.urllist(work.slug))["mp4"]
+        files = (await self._of(work).urllist(work.slug))["mp4"]
         if not files:
             raise UnknownWork("This video has no file to download.")
         return reply(SUCCESS, data={"downloadUri": files[max(files)]})
@@ -212,8 +216,12 @@ class Videos:
             "pageUrl": self._addresses.page(work.slug) if work.visible else "",
         }
 
+    def _of(self, work: Work) -> MediaAddresses:
+        """Make addresses of a caller's own work that open it for them, whoever else may see it."""
+        return self._addresses if work.access == "public" else self._addresses.to(OWNER)
+
     def _picture(self, work: Work, kind: PictureKind) -> str:
-        return self._addresses.picture(work.slug, kind) if work.visible and kind in work.pictures else ""
+        return self._of(work).picture(work.slug, kind) if work.visible and kind in work.pictures else ""
 
 
 def _not_playable(work: Work) -> Response:

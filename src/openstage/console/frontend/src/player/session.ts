@@ -11,7 +11,7 @@ export function announce(player: Player): void {
     "play",
     () => {
       const artwork = poster ? [{ src: poster.src }] : [];
-      session.metadata = new MediaMetadata({ title: root.dataset.title ?? "", artwork });
+      session.metadata = new MediaMetadata({ title: root.dataset.title ?? "", artist: root.dataset.artist ?? "", artwork });
     },
     { once: true },
   );
