@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from openstage.cli import demo_karaoke
+from openstage.cli import demo_karaoke, demo_music
 from openstage.cli.demo_steps import Step, Steps, end_politely, found_server, stay_up
 from openstage.cli.output import print_json, size
 from openstage.cli.upload import fail, upload_with_bar, wait_with_spinner
@@ -20,6 +20,7 @@ from openstage.settings import load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command()(demo_karaoke.karaoke)
+app.command()(demo_music.music)
 
 ALL_QUALITIES_SECONDS = 600.0
 QUALITY_NAMES = {"96": "180p", "1": "240p", "2": "360p", "3": "480p", "4": "720p", "5": "1080p"}
