@@ -141,6 +141,18 @@ class Offer:
     """The track's."""
 
 
+@dataclass(frozen=True, slots=True)
+class OfferSummary:
+    """An offer as the operator sees it: its own price, and how many tracks are sold under it."""
+
+    id: int
+    name: str
+    price: Decimal
+    type: str
+    retired_at: dt.datetime | None
+    tracks: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """What is searched for; None: doesn't matter."""

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ticket": ("openstage.cli.ticket", "QR sign-ins of devices: show, confirm, refuse."),
     "work": ("openstage.cli.work", "Works: list, show, watch, delete, restore, run again."),
     "review": ("openstage.cli.review", "Review works: list, approve, refuse."),
+    "catalogue": ("openstage.cli.catalogue", "The music catalogue: import, export, tracks, categories, offers."),
     "purchase": ("openstage.cli.purchase", "Purchases: list, show, refund."),
     "ledger": ("openstage.cli.ledger", "The ledger: balances, transactions, payments, a check of all sums."),
     "buyer": ("openstage.cli.buyer", "Who buys through an app: list, rename."),

@@ -1,5 +1,6 @@
 """Searching one state of the index."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,6 @@ from openstage.catalogue.models import DEEPEST, BpmBand, Categories, Matched, Se
 from openstage.catalogue.query.nodes import Node, bare_words
 from openstage.catalogue.search.category_words import CategoryWords
 from openstage.catalogue.search.compiling import Compiler, Reach, every
-from openstage.catalogue.search.schema import hundredths
 
 _ORDERS: Final[dict[Sort, tuple[str, Order]]] = {
     "newest": ("by_newest", Order.Desc),
@@ -23,6 +23,8 @@ _ORDERS: Final[dict[Sort, tuple[str, Order]]] = {
     "-bpm": ("by_bpm", Order.Desc),
 }
 _LARGEST: Final = 2**62
+_LONGEST: Final = 2**31
+"""Seconds of any track."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Reader:
         offset = (wanted.page - 1) * wanted.per_page
         limit = min(wanted.per_page, DEEPEST - offset)
         if sort == "relevance":
-            found = self._searcher.search(query, limit, offset=offset, weight_by_field="nudge")
+            found = self._searcher.search(query, limit, offset=offset)
         else:
             name, order = _ORDERS[sort]
             found = self._searcher.search(query, limit, offset=offset, order_by_field=name, order=order)
@@ -136,19 +138,25 @@ class Reader:
         if wanted.bpm_id is not None:
             band = names.band(wanted.bpm_id)
             fastest = band.high == max(each.high for each in names.categories.bpms)
-            ranges.append(self._range("bpm", hundredths(band.low), hundredths(band.high) - (0 if fastest else 1)))
+            high = math.ceil(band.high) - (0 if fastest else 1)
+            ranges.append(
+                Query.range_query(
+                    self._schema, "bpm", FieldType.Integer, math.ceil(band.low), high, use_inverted_index=True
+                )
+            )
         if wanted.duration_from is not None or wanted.duration_to is not None:
-            low = 1 if wanted.duration_from is None else _milliseconds(wanted.duration_from)
-            high = _LARGEST if wanted.duration_to is None else _milliseconds(wanted.duration_to)
-            ranges.append(self._range("duration", low, high) if low <= high else Query.empty_query())
+            low = 0 if wanted.duration_from is None else _seconds(math.ceil(wanted.duration_from))
+            high = _LONGEST if wanted.duration_to is None else _seconds(math.floor(wanted.duration_to))
+            ranges.append(
+                Query.range_query(self._schema, "duration", FieldType.Integer, low, high)
+                if low <= high
+                else Query.empty_query()
+            )
         return ranges
 
-    def _range(self, name: str, low: int, high: int) -> Query:
-        return Query.range_query(self._schema, name, FieldType.Integer, low, high)
 
-
-def _milliseconds(seconds: float) -> int:
-    return int(min(max(seconds, 0), 2**31) * 1000)
+def _seconds(seconds: int) -> int:
+    return min(max(seconds, 0), _LONGEST)
 
 
 def _unscored(query: Query) -> Query:

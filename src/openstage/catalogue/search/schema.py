@@ -18,8 +18,6 @@ CONTENT: Final = 1
 WORDS: Final = ("title", "artist", "description")
 """Fields of words, and beside them the words of categories, which the index holds by number."""
 CATEGORY_FIELDS: Final = {"genre": "genre", "mood": "mood", "instrument": "instrument"}
-PER_BPM: Final = 100
-"""Tempi are whole numbers of hundredths."""
 _LOW_BITS: Final = 2**30
 _SPACED: Final = "spaced"
 
@@ -40,8 +38,8 @@ def build_schema() -> tantivy.Schema:
     """Return the fields.
 
     `parts` holds what parts of Chinese words are found by, `sound` its pinyin. The `by_` fields are orders: numbers
-    that are different for each track, so that pages are the same wherever the index keeps it. `nudge` is a hair's
-    breadth of relevance that tells apart what is equally relevant, the same on each server.
+    that are different for each track, so that pages are the same wherever the index keeps it. Equally relevant tracks
+    come in the order of the index, the newest first.
     """
     builder = tantivy.SchemaBuilder()
     for name in WORDS:
@@ -55,7 +53,6 @@ def build_schema() -> tantivy.Schema:
         builder.add_integer_field(name, indexed=True, fast=True)
     for name in ("by_newest", "by_heat", "by_duration", "by_bpm"):
         builder.add_integer_field(name, fast=True)
-    builder.add_float_field("nudge", fast=True)
     return builder.build()
 
 
@@ -119,22 +116,15 @@ def document(row: Sequence[Any]) -> dict[str, Any]:
         "vhifun": int(vhifun),
         "purchasable": int(sold),
         "by_newest": made * _LOW_BITS + low,
-        "nudge": number * 2654435761 % 65536 / 65536 / 1000,
     }
     if level is not None:
         fields["level"] = level
     if heat is not None:
         fields["by_heat"] = heat * _LOW_BITS + low
     if bpm is not None:
-        fields["bpm"] = hundredths(bpm)
+        fields["bpm"] = int(bpm)
+        fields["by_bpm"] = round(bpm * 100) * _LOW_BITS + low
     if duration is not None:
-        fields["duration"] = duration
-    # What has no tempo or no duration comes last in either order.
-    fields["by_bpm"] = fields.get("bpm", 0) * _LOW_BITS + low
-    fields["by_duration"] = fields.get("duration", 0) * _LOW_BITS + low
+        fields["duration"] = (duration + 500) // 1000  # as the track's seconds are shown
+        fields["by_duration"] = duration * _LOW_BITS + low
     return fields
-
-
-def hundredths(bpm: float) -> int:
-    """Return a tempo as the index has it."""
-    return round(bpm * PER_BPM)

@@ -108,7 +108,6 @@ create table catalogue_import (
     path          text        primary key,
     fingerprint   text        not null,                          -- size, time and beginning: another file starts anew
     rows_done     bigint      not null default 0,
-    byte_offset   bigint      not null default 0,
     rejected      bigint      not null default 0,
     finished_at   timestamptz,
     changed_at    timestamptz not null default now()
@@ -153,3 +152,12 @@ create trigger track_offer_added after insert on track_offer referencing new tab
     for each statement execute function track_offer_changed();
 create trigger track_offer_removed after delete on track_offer referencing old table as changed_rows
     for each statement execute function track_offer_changed();
+
+create function offer_retired() returns trigger language plpgsql as $$
+begin
+    update track set changed_at = now()
+    where id in (select track_id from track_offer where offer_id = new.id);
+    return null;
+end $$;
+create trigger offer_retired after update of retired_at on offer
+    for each row when (old.retired_at is distinct from new.retired_at) execute function offer_retired();

@@ -1,0 +1,1 @@
+"""Measuring a track's tempo and key from its samples. Files are decoded by ffmpeg in its sandbox, never here."""
