@@ -214,8 +214,8 @@ _NO_LONGER_OFFERED: Final = """
     """
 _OFFERED: Final = """
     insert into track_offer (track_id, offer_id, price)
-    select track.id, key::bigint, value::numeric
-    from importing join track using (external_id), jsonb_each_text(offers)
+    select track.id, offer.id, nullif(value::numeric, offer.price)
+    from importing join track using (external_id), jsonb_each_text(offers) join offer on offer.id = key::bigint
     on conflict (track_id, offer_id) do update set price = excluded.price
     where track_offer.price is distinct from excluded.price
     """

@@ -13,7 +13,7 @@ import psycopg
 
 from openstage.catalogue import queries
 from openstage.catalogue.errors import BadValue, TooDeep
-from openstage.catalogue.models import DEEPEST, LARGEST_PAGE, Search
+from openstage.catalogue.models import DEEPEST, LARGEST_PAGE, Categories, Search
 from openstage.catalogue.query.nodes import Node
 from openstage.catalogue.query.parser import parse
 from openstage.catalogue.search.folder import IndexFolder
@@ -95,6 +95,10 @@ class SearchIndex:
         if reader is None:
             return await self._missing()
         return await asyncio.get_running_loop().run_in_executor(self._threads, _find, reader, wanted, node, names)
+
+    async def categories(self) -> Categories:
+        """Return all categories, bands and levels; remembered, once started, until one changes."""
+        return (self._names or await self._load_names()).categories
 
     async def _missing(self) -> Hits:
         """What is found while there is no index: nothing in an empty catalogue."""

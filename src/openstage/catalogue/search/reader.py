@@ -1,6 +1,8 @@
 """Searching one state of the index."""
 
 import math
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +25,8 @@ _ORDERS: Final[dict[Sort, tuple[str, Order]]] = {
     "-bpm": ("by_bpm", Order.Desc),
 }
 _LARGEST: Final = 2**62
+_REMEMBERED: Final = 1000
+"""Pages that are remembered while the index stays as it is: most catalogues are asked the same a lot."""
 _LONGEST: Final = 2**31
 """Seconds of any track."""
 
@@ -63,11 +67,14 @@ class Hits:
 
 
 class Reader:
-    """One state of an index, for any number of threads."""
+    """One state of an index, for any number of threads; remembers what was asked last."""
 
     def __init__(self, index: tantivy.Index) -> None:
         self._schema = index.schema
         self._searcher = index.searcher()
+        self._remembered: OrderedDict[Search, Hits] = OrderedDict()
+        self._names: Names | None = None
+        self._lock = threading.Lock()
 
     @property
     def tracks(self) -> int:
@@ -81,6 +88,22 @@ class Reader:
             UnknownCategory: there is no such band of tempo.
 
         """
+        with self._lock:
+            if self._names is not names:
+                self._names = names
+                self._remembered.clear()
+            known = self._remembered.get(wanted)
+        if known is not None:
+            return known
+        hits = self._find(wanted, node, names)
+        with self._lock:
+            if self._names is names:
+                self._remembered[wanted] = hits
+                while len(self._remembered) > _REMEMBERED:
+                    self._remembered.popitem(last=False)
+        return hits
+
+    def _find(self, wanted: Search, node: Node | None, names: Names) -> Hits:
         filters = self._filters(wanted, names)
         if node is None:
             return self._page(wanted, [*filters] or [Query.all_query()], "all", ranked=False)

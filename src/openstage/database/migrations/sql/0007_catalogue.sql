@@ -140,6 +140,8 @@ create trigger catalogue_changed after insert or update or delete on category
     for each statement execute function catalogue_changed();
 create trigger catalogue_changed after insert or update or delete on bpm_band
     for each statement execute function catalogue_changed();
+create trigger catalogue_changed after insert or update or delete on level
+    for each statement execute function catalogue_changed();
 
 -- A track can be bought from when it gets its first offer; the index must hear of it.
 create function track_offer_changed() returns trigger language plpgsql as $$
