@@ -72,6 +72,6 @@ def row(piece: Piece, name: str) -> dict[str, Any]:
         "bpm": piece.bpm,
         "level": str(piece.level),
         "vhifun": piece.vhifun,
-        "offers": [{"name": offer, "price": price} for offer, price in OFFERS],
+        "offers": [f"{offer}={price}" for offer, price in OFFERS],
     }
     return told if piece.heat is None else told | {"heat": piece.heat}
