@@ -105,11 +105,11 @@ async def test_a_test_purchase_is_never_called_valid(office: Office) -> None:
     assert "is valid" not in page.text
 
 
-@pytest.mark.parametrize("token", ["0", "a" * 32, "..%2f", "%00", "x" * 5000])
+@pytest.mark.parametrize("token", ["0", "a" * 32, "%00", "x" * 5000])
 async def test_what_was_never_issued_is_not_found(office: Office, token: str) -> None:
     page = await office.get(f"/certificates/{token}")
     assert page.status_code == 404
-    assert "this server never issued that certificate" in page.text or "%2f" in token
+    assert "this server never issued that certificate" in page.text
 
 
 async def test_the_published_keys_verify_a_certificate(office: Office) -> None:

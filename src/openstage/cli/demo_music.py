@@ -94,7 +94,7 @@ class Demonstration:
         with self.steps.step("Import them") as step:
             done = self.server.command("catalogue", "import", str(metadata))
             if done["rejected"]:
-                raise DemonstrationFailed(f"the import rejected {done['rejected']} pieces")
+                raise DemonstrationFailed(f"the import rejected a piece: {done['rejected'][0]['reason']}")
             step.note = ", ".join(
                 f"{done[name]} {name}" for name in ("added", "changed", "unchanged") if done.get(name)
             )
