@@ -52,7 +52,6 @@ from openstage.events.service import Events as Callbacks
 from openstage.health import Health
 from openstage.identity.apps import keys_of
 from openstage.identity.keys import Keys
-from openstage.identity.profiles import Profiles
 from openstage.identity.service import Identity
 from openstage.identity.signing import SigningApps
 from openstage.licensing.billing import BillingAccounts
@@ -198,7 +197,7 @@ def _admission(services: Services) -> Admission:
 
 def _karaoke(services: Services) -> list[KaraokeCalls]:
     """Make the groups of calls of the karaoke dialect."""
-    authorisation, profiles = KaraokeAuthorisation(services.identity), Profiles(services.database)
+    authorisation, profiles = KaraokeAuthorisation(services.identity), services.identity.profiles
     works = WorkCalls(
         authorisation,
         services.intake,

@@ -10,6 +10,7 @@ from openstage.delivery.errors import AddressAltered, AddressExpired
 from openstage.delivery.signing import AddressSigner, Kind
 from openstage.identity.keys import Keys
 from openstage.settings import Settings
+from openstage.works.visibility import EVERYBODY, OWNER, REVIEWERS, Audience
 
 NOW = 1_800_000_000
 SLUG = "abcdefgh12345678"
@@ -90,6 +91,20 @@ def test_the_kind_of_a_token_can_not_be_changed() -> None:
     for kind in "ar":
         with pytest.raises(AddressAltered):
             signer().verify(kind + token[1:], SLUG, "")
+
+
+@pytest.mark.parametrize("audience", [OWNER, Audience(account_id=1), Audience(account_id=2**62), EVERYBODY])
+def test_a_token_says_for_whom_it_was_made_and_can_not_be_made_to_say_another(audience: Audience) -> None:
+    tokens = [signer().address(SLUG, "1.mp4", audience), signer().segments(SLUG, 60, audience)]
+    for token in tokens:
+        assert signer().verify(token, SLUG, "1.mp4").audience == audience
+        stamp, nonce, signature = token.split(".")
+        for mark in ("", "~o", "~p1", "~p2", "~p", "~o~o", "~pzzzzzzzzzzzzzz"):
+            other = ".".join((stamp, nonce.partition("~")[0] + mark, signature))
+            if other != token:
+                with pytest.raises(AddressAltered):
+                    signer().verify(other, SLUG, "1.mp4")
+    assert signer().verify(signer().review(SLUG, 60), SLUG, "1.mp4").audience == REVIEWERS
 
 
 def test_another_installation_signs_otherwise() -> None:

@@ -25,10 +25,12 @@ from openstage.identity.errors import (
     TokenInvalid,
     UnknownAuthorisation,
 )
+from openstage.identity.friends import Friends
 from openstage.identity.guesses import Guesses
 from openstage.identity.issuing import STANDARD, Issuer, Terms
 from openstage.identity.keys import Keys
 from openstage.identity.models import Account, App, Caller, EndedBy, Issued, Realm, TokenPair
+from openstage.identity.profiles import Profiles
 from openstage.identity.scopes import Scope
 from openstage.identity.sessions import Sessions
 from openstage.identity.signing import SigningApp, SigningApps
@@ -46,6 +48,8 @@ class Identity:
     def __init__(self, database: Database, settings: Settings, keys: Keys) -> None:
         self.apps = Apps(database, settings, keys)
         self.users = Users(database)
+        self.friends = Friends(database)
+        self.profiles = Profiles(database)
         self.guesses = Guesses(database)
         self.accounts = Accounts(database, self.guesses)
         self.sessions = Sessions(database, settings)

@@ -56,6 +56,8 @@ class About:
     """The header `Device-ID`."""
     callback_url: str = ""
     """Hears what becomes of it; empty: nobody."""
+    city_id: int = 0
+    """Where it was sung, as its app numbers cities; 0: where its singer lives, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,10 @@ _ABOUT: Final[LiteralString] = (
     "song_id, song_name, song_type, publish_type, share_type, score, score_rank, content, cover, file_name, file_sha,"
     " is_segment, segment_start, segment_end, sentence_count, imei, device_id, callback_url"
 )
-"""Columns of an `About`, in the order of its fields."""
-RECORDING_COLUMNS: Final[LiteralString] = "recording.work_id, ugc_id, share_id, " + _ABOUT
+"""Columns of an `About`, in the order of its fields, but for `city_id`."""
+RECORDING_COLUMNS: Final[LiteralString] = (
+    f"recording.work_id, ugc_id, share_id, {_ABOUT}, coalesce(recording.city_id, 0)"
+)
 """Columns of a `Recording`, in the order that `recording_of` reads."""
 _WORK_FIELDS: Final = len(dataclasses.fields(Work))
 
@@ -122,7 +126,8 @@ async def create(connection: Connection, work_id: int, about: About) -> Recordin
     `about` is kept as it is: who reads it from a request checks it (lengths, addresses).
     """
     recording = Recording(work_id, secrets.token_hex(UGC_ID_BYTES), new_slug(), about)
-    values = [recording.work_id, recording.ugc_id, recording.share_id, *dataclasses.astuple(about)]
+    *said, city_id = dataclasses.astuple(about)
+    values = [recording.work_id, recording.ugc_id, recording.share_id, *said]
     places = ", ".join(["%s"] * len(values))
     singers_city = (
         "select city_id from work join end_user on end_user.id = user_id join account on account.id = account_id"
@@ -130,8 +135,8 @@ async def create(connection: Connection, work_id: int, about: About) -> Recordin
     )
     await connection.execute(
         f"insert into recording (work_id, ugc_id, share_id, {_ABOUT}, city_id)"
-        f" values ({places}, ({singers_city}))".encode(),
-        [*values, work_id],
+        f" values ({places}, coalesce(nullif(%s, 0), ({singers_city})))".encode(),
+        [*values, city_id, work_id],
     )
     await connection.execute("update work set access = %s where id = %s", (ACCESS[about.publish_type], work_id))
     return recording

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from openstage.dialects.karaoke.errors import BadInput
+from openstage.identity.profiles import LARGEST_CITY
 from openstage.outbound.connecting import Outbound
 from openstage.publishing.reception import DIGESTS
 from openstage.works.recordings import ACCESS, About
@@ -47,6 +48,8 @@ class Fields(msgspec.Struct):
     sentence_count: Number = 0
     imei: Name = ""
     callback_url: Address = ""
+    city_id: Annotated[int, Meta(ge=0, le=LARGEST_CITY)] = 0
+    """Ours: where it was sung, for `get_city_work`; 0 or missing: where the singer lives, if that is known."""
 
     @property
     def sha(self) -> str:
@@ -91,6 +94,7 @@ class Fields(msgspec.Struct):
             imei=self.imei,
             device_id=device_id,
             callback_url=self.callback_url.strip(),
+            city_id=self.city_id,
         )
 
 
