@@ -236,8 +236,9 @@ class Settings(BaseSettings):
         ),
     ] = [5, 60, 300, 1800, 7200, 18000, 28800, 28800]
     fetch_concurrency: Annotated[
-        PositiveInt, Field(description="Recordings that one worker fetches from their addresses at once.")
-    ] = 4
+        PositiveInt,
+        Field(description="Recordings that one worker fetches from their addresses at once; of one app, half of that."),
+    ] = 8
     encoder_threads: Annotated[
         NonNegativeInt, Field(description="Threads of one encoder of the ladder; 0: as many as the machine has cores.")
     ] = 1

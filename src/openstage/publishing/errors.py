@@ -36,6 +36,12 @@ class WrongDigest(DomainError):
     code = "publishing.wrong_digest"
 
 
+class TooManyOrders(DomainError):
+    """So many files of an app wait to be fetched that no further one is taken for now."""
+
+    code = "publishing.too_many_orders"
+
+
 class Elsewhere(Unavailable):
     """The original isn't stored yet and lies on another machine, whose worker must publish it.
 

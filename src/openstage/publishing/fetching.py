@@ -6,7 +6,7 @@ finds the claim gone. Deleting the work stops it within a second.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,8 +31,10 @@ MOST_TRIES: Final = 6
 """Tries that may break off for reasons that may pass."""
 DELAYS: Final = (2.0, 10.0, 60.0, 300.0, 1800.0)
 """Seconds before the second try, the third, and so on."""
+BUSY_DELAY: Final = 1.0
+"""Seconds before another look whether an app may have one more fetch under way."""
 LOOK_EVERY: Final = 1.0
-"""Seconds between two looks whether the file is still wanted, which note how much has come."""
+"""Seconds between two looks whether the file is still wanted."""
 _FOR_GOOD: Final = frozenset({400, 401, 402, 403, 404, 405, 406, 410, 411, 414, 415, 416, 451})
 """What a server answers that will answer the same the next time (RFC 9110, 15.5)."""
 _AT_ONCE: Final = 100
@@ -146,33 +148,32 @@ class Fetching:
                         raise
                     raise WrongSize(f"The file has more than the {limit} bytes that file_size says.") from error
 
-            await self._while_wanted(order, receive(), lambda: incoming.size)
+            await self._while_wanted(order, receive())
             await reception.finish(file_size=source.file_size, file_sha=source.file_sha)
             await self._intake.deliver(order.work_id, order.token, incoming)
         _log.info("file fetched", work=order.file_id, size=incoming.size)
 
-    async def _while_wanted(self, order: Order, work: Coroutine[Any, Any, None], size: Callable[[], int]) -> None:
+    async def _while_wanted(self, order: Order, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` for as long as the file is wanted; raises Superseded once it isn't."""
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=LOOK_EVERY)
-                if not task.done() and not await self._is_wanted(order, size()):
+                if not task.done() and not await self._is_wanted(order):
                     raise Superseded
             task.result()
         finally:
             await end(task)
 
-    async def _is_wanted(self, order: Order, received: int) -> bool:
+    async def _is_wanted(self, order: Order) -> bool:
         try:
             row = await self._database.fetch_one(
                 """
-                update recording_fetch f set received = %(received)s, changed_at = now() from work
-                where f.work_id = %(work)s and f.claim = %(claim)s and work.id = f.work_id
+                select 1 from recording_fetch f join work on work.id = f.work_id
+                where f.work_id = %(work)s and f.claim = %(claim)s
                   and work.state = 'uploading' and work.deleted_at is null
-                returning 1
                 """,
-                {"received": received, "work": order.work_id, "claim": order.token},
+                {"work": order.work_id, "claim": order.token},
             )
         except Unavailable as error:  # the fetch needs no database before its end
             _log.warning("can't tell whether a file is still wanted", work=order.file_id, reason=error.message)
@@ -181,21 +182,38 @@ class Fetching:
 
     # --- claims and ends --------------------------------------------------------------------------------------------
     async def _claim(self, work_id: int) -> Order | None:
+        """Begin a try; None if the file isn't wanted (any more).
+
+        Raises:
+            Later: its app has as many fetches under way as it may, so that the others' are not kept waiting.
+
+        """
         token = secrets.token_hex(8)
         row = await self._database.fetch_one(
             """
             update recording_fetch f
-            set claim = %(token)s, tries = f.tries + 1, received = 0, changed_at = now() from work
+            set claim = %(token)s, tries = f.tries + 1, changed_at = now() from work
             where f.work_id = %(work)s and work.id = f.work_id
               and work.state = 'uploading' and work.deleted_at is null
+              and (select count(*) from recording_fetch other join work w on w.id = other.work_id
+                   where w.app_id = work.app_id and other.claim <> '' and other.work_id <> f.work_id) < %(most)s
             returning work.file_id, f.url, f.file_size, f.file_sha, f.tries - 1
             """,
-            {"token": token, "work": work_id},
+            {"token": token, "work": work_id, "most": max(self._settings.fetch_concurrency // 2, 1)},
         )
-        if row is None:
-            return None
-        file_id, url, file_size, file_sha, tries = row
-        return Order(work_id, file_id, Source(url, file_size, file_sha), token, tries)
+        if row is not None:
+            file_id, url, file_size, file_sha, tries = row
+            return Order(work_id, file_id, Source(url, file_size, file_sha), token, tries)
+        waits = await self._database.fetch_one(
+            """
+            select 1 from recording_fetch f join work on work.id = f.work_id
+            where f.work_id = %(work)s and work.state = 'uploading' and work.deleted_at is null
+            """,
+            {"work": work_id},
+        )
+        if waits is not None:
+            raise Later(BUSY_DELAY)
+        return None
 
     async def _end_try(self, order: Order, error: DomainError) -> None:
         """Fail the work, or let the file be fetched again where that may help."""

@@ -87,24 +87,25 @@ async def enter(connection: Connection, new: Sequence[NewJob]) -> None:
     )
 
 
-async def enter_fetch(connection: Connection, work_id: int) -> None:
+async def enter_fetch(connection: Connection, work_id: int, *, priority: int = 0) -> None:
     """Let the file of a work be fetched as soon as a worker is free, unless a job for that waits or is under way.
 
     Args:
         connection: the caller's transaction; without its commit there is no job.
         work_id: the work's.
+        priority: higher goes first.
 
     """
     await connection.execute(
         """
         select procrastinate_defer_jobs_v1(array[
-            row (%(queue)s, %(name)s, 0, lock, null, jsonb_build_object('work_id', %(work)s::bigint), null)
+            row (%(queue)s, %(name)s, %(priority)s, lock, null, jsonb_build_object('work_id', %(work)s::bigint), null)
                 ::procrastinate_job_to_defer_v1])
         from (select 'fetch:' || %(work)s as lock) new
         where not exists (
             select from procrastinate_jobs j where j.lock = new.lock and j.status in ('todo', 'doing'))
         """,
-        {"queue": FETCH_QUEUE, "name": FETCH, "work": work_id},
+        {"queue": FETCH_QUEUE, "name": FETCH, "priority": priority, "work": work_id},
     )
 
 

@@ -14,7 +14,7 @@ from openstage.identity import quota
 from openstage.identity.errors import AppNotUsable
 from openstage.identity.models import Caller
 from openstage.publishing import jobs
-from openstage.publishing.errors import Superseded
+from openstage.publishing.errors import Superseded, TooManyOrders
 from openstage.publishing.intake import Intake
 from openstage.settings import Settings
 from openstage.storage.space import require_space
@@ -28,6 +28,10 @@ from openstage.works.recordings import About, RecordedWork
 
 MUSIC: Final = 5
 """The documented category of recordings."""
+
+
+MOST_WAITING: Final = 1000
+"""Files of one app that may wait to be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +105,21 @@ class RecordingIntake:
             BadSize: no recording may have so many bytes as `source` says.
             QuotaExceeded: the app has no room for them.
             StorageFull: the server has no room for them.
+            TooManyOrders: too many files of the app wait to be fetched.
 
         """
         await self.require_room(caller, source.file_size or 0)
         async with self._database.transaction() as connection:
+            waiting = await _waiting(connection, caller.app_id)
+            if waiting >= MOST_WAITING:
+                raise TooManyOrders(f"{waiting} files of this app wait to be fetched; send this one again later.")
             recorded = await self._enter(connection, caller, new_file_id(), about, source.file_size or 0)
             await connection.execute(
                 "insert into recording_fetch (work_id, url, file_size, file_sha) values (%s, %s, %s, %s)",
                 (recorded.work.id, source.url, source.file_size, source.file_sha),
             )
-            await jobs.enter_fetch(connection, recorded.work.id)
+            # The first that waits of each app goes before the second of any: many of one keep nobody waiting.
+            await jobs.enter_fetch(connection, recorded.work.id, priority=-waiting)
         return recorded
 
     async def deliver(self, work_id: int, claim: str, incoming: Incoming) -> None:
@@ -146,7 +155,7 @@ class RecordingIntake:
             about = About(file_name=row[0] if row else "")
             await connection.execute("update work set file_size = %s where id = %s", (incoming.size, work_id))
             await self._open(connection, owner, work.file_id, about, incoming.size)
-            await self._finish(connection, owner, work, incoming)
+            await self._finish(connection, owner, replace(work, file_size=incoming.size), incoming)
             await connection.execute("delete from recording_fetch where work_id = %s", (work_id,))
 
     async def _open(self, connection: Connection, caller: Caller, file_id: str, about: About, size: int) -> None:
@@ -175,3 +184,13 @@ class RecordingIntake:
             async with self._database.transaction() as connection:
                 await self._uploads.cancel(connection, caller, file_id)
             await self._uploads.discard(file_id)
+
+
+async def _waiting(connection: Connection, app_id: int) -> int:
+    """Return how many files of an app are to be fetched, those under way included."""
+    row = await (
+        await connection.execute(
+            "select count(*) from recording_fetch join work on work.id = work_id where app_id = %s", (app_id,)
+        )
+    ).fetchone()
+    return int(row[0]) if row else 0

@@ -36,7 +36,6 @@ create table recording_fetch (
     file_sha       text        not null,                         -- what it must have, see recording.file_sha
     claim          text        not null default '',              -- who fetches it: only they may end it
     tries          integer     not null default 0,               -- begun ones
-    received       bigint      not null default 0,               -- bytes of the try under way, for progress
     last_fault     text        not null default '',
     created_at     timestamptz not null default now(),
     changed_at     timestamptz not null default now()
