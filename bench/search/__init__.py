@@ -1,0 +1,1 @@
+"""Search in a large catalogue: `python -m bench search`."""
