@@ -100,8 +100,7 @@ def _value(column: str, value: Any) -> Any:
     try:
         return COLUMNS[column](column, value)
     except (ValueError, TypeError, OverflowError, InvalidOperation):
-        shown = str(value)[:60]
-        raise BadRow(f"{column} is {shown!r}; {_EXPECTED[COLUMNS[column]]}") from None
+        raise BadRow(f"{column} is {repr(value)[:60]}; {_EXPECTED[COLUMNS[column]]}") from None
 
 
 def _text(column: str, value: Any) -> str:
