@@ -54,8 +54,8 @@ class Health:
             await self._collect()
         except DomainError:
             # The process' own figures are worth having when the database is away.
-            metrics.works.clear()
-            metrics.jobs.clear()
+            for gauge in (metrics.works, metrics.jobs, metrics.callbacks):
+                gauge.clear()
         return Response(generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def _check_database(self) -> str:
@@ -92,7 +92,17 @@ class Health:
             jobs = await (
                 await connection.execute("select status::text, count(*) from procrastinate_jobs group by status")
             ).fetchall()
-        for gauge, rows in ((metrics.works, works), (metrics.jobs, jobs)):
+            callbacks = await (await connection.execute("select state, count(*) from event group by state")).fetchall()
+            overdue = await (
+                await connection.execute(
+                    """
+                    select coalesce(extract(epoch from now() - min(due_at)), 0) from event
+                    where state in ('waiting', 'doing') and due_at < now()
+                    """
+                )
+            ).fetchone()
+        metrics.callback_lag_seconds.set(overdue[0] if overdue else 0)
+        for gauge, rows in ((metrics.works, works), (metrics.jobs, jobs), (metrics.callbacks, callbacks)):
             gauge.clear()
             for label, count in rows:
                 gauge.labels(label).set(count)

@@ -8,18 +8,16 @@ import asyncio
 import datetime as dt
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
-from urllib.parse import urljoin
-
-import msgspec
 
 from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.errors import Unavailable
 from openstage.events import jobs, signing
+from openstage.events.composing import compose
 from openstage.events.models import Outcome
 from openstage.identity.keys import Keys
 from openstage.identity.signing import SigningApps
@@ -171,9 +169,7 @@ class Delivery:
         app = await self._apps.find(claimed.client_id)
         if app is None:
             return _Result("failed", None, "The app has been deleted.", None, lasting=True)
-        body = compose(
-            claimed.kind, claimed.created_at, claimed.sequence, claimed.data, base=self._settings.base("public")
-        )
+        body = compose(claimed.kind, claimed.created_at, claimed.sequence, claimed.data, self._settings)
         at = dt.datetime.now(dt.UTC)
         known = [signing.callback_secret(each) for each in app.secrets]
         began = monotonic()
@@ -270,24 +266,3 @@ async def _end_others(connection: Connection, claimed: _Claimed) -> None:
             """,
             (claimed.work_id, claimed.url),
         )
-
-
-def compose(kind: str, at: dt.datetime, sequence: int, data: Mapping[str, Any], *, base: str) -> str:
-    """Return the body of an event, the same for each attempt: `type`, `timestamp` and `data` (Standard Webhooks).
-
-    Args:
-        kind: what has happened.
-        at: when.
-        sequence: of the work's events; 0: it concerns none.
-        data: the rest; paths under keys that end in `_url` become addresses.
-        base: address of this server.
-
-    """
-    said = {
-        key: urljoin(base + "/", value) if key.endswith("_url") and isinstance(value, str) and value else value
-        for key, value in data.items()
-    }
-    if sequence:
-        said = {"sequence": sequence} | said
-    stamp = at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return msgspec.json.encode({"type": kind, "timestamp": stamp, "data": said}).decode()

@@ -16,17 +16,20 @@ MOST_PER_HOST: Final = 4
 """Deliveries of one app to one host and port at once, by all workers together."""
 MOST_PER_APP: Final = 16
 """Deliveries of one app at once, by all workers together."""
+_FAR_BEHIND: Final = 1000
+"""Events of an app that are counted as before another; whoever has more waits behind everybody else anyhow."""
 _CLAIMS: Final = 0x6F73_0006
 """First half of an advisory lock; the second is the app."""
 
 
-async def enter(connection: Connection, event_id: int, *, in_seconds: float = 0.0) -> None:
+async def enter(connection: Connection, event_id: int, *, in_seconds: float = 0.0, after: int = 0) -> None:
     """Let an event be delivered, in a while; takes the place of a job that waits, and comes after one under way.
 
     Args:
         connection: the caller's transaction; without its commit there is no job.
         event_id: which.
         in_seconds: when, from now; by the database's clock, as `event.due_at`.
+        after: how many of the same app are before it (`waiting`): the first of another app goes before its second.
 
     """
     lock = f"event:{event_id}"
@@ -34,11 +37,33 @@ async def enter(connection: Connection, event_id: int, *, in_seconds: float = 0.
     await connection.execute(
         """
         select procrastinate_defer_jobs_v1(array[
-            row (%(queue)s, %(task)s, 0, %(lock)s, null, jsonb_build_object('event_id', %(id)s::bigint),
+            row (%(queue)s, %(task)s, %(priority)s, %(lock)s, null, jsonb_build_object('event_id', %(id)s::bigint),
                  now() + make_interval(secs => %(seconds)s))::procrastinate_job_to_defer_v1])
         """,
-        {"queue": CALLBACK_QUEUE, "task": DELIVER, "lock": lock, "id": event_id, "seconds": in_seconds},
+        {
+            "queue": CALLBACK_QUEUE,
+            "task": DELIVER,
+            "priority": -after,
+            "lock": lock,
+            "id": event_id,
+            "seconds": in_seconds,
+        },
     )
+
+
+async def waiting(connection: Connection, app_id: int) -> int:
+    """Return how many events of an app wait with a job, as far as that matters."""
+    row = await (
+        await connection.execute(
+            """
+            select count(*) from (
+                select from event where app_id = %s and state = 'waiting' and not held limit %s) first
+            """,
+            (app_id, _FAR_BEHIND),
+        )
+    ).fetchone()
+    assert row is not None  # counts always give a row
+    return int(row[0])
 
 
 async def take_turns(connection: Connection, app_id: int) -> None:
@@ -66,7 +91,10 @@ async def has_room(connection: Connection, event_id: int, app_id: int, host: str
 
 
 async def release(connection: Connection, app_id: int, most: int = 1) -> int:
-    """Give events of an app that are held jobs, as far as their hosts have room, the one due longest first.
+    """Give events of an app that are held jobs, as far as their hosts have room.
+
+    The host with the fewest under way goes first, so that none of an app's receivers waits for another's backlog; at
+    one host the event that has been due longest.
 
     Args:
         connection: the caller's transaction, which has taken the app's turn.
@@ -80,19 +108,24 @@ async def release(connection: Connection, app_id: int, most: int = 1) -> int:
     rows = await (
         await connection.execute(
             """
-            with busy as (
+            with recursive busy as (
                 select host, count(*) as doing from event where app_id = %(app)s and state = 'doing' group by host
+            ), host as (  -- those with held events, each found by one look at the index
+                (select host from event where app_id = %(app)s and held order by host limit 1)
+                union all
+                select (select e.host from event e where app_id = %(app)s and held and e.host > before.host
+                        order by e.host limit 1)
+                from host before where before.host is not null
+            ), next as (
+                select first.id from host left join busy using (host) cross join lateral (
+                    select id, due_at, row_number() over (order by due_at, id) as place from event e
+                    where app_id = %(app)s and held and e.host = host.host order by due_at, id
+                    limit greatest(%(per_host)s - coalesce(doing, 0), 0)
+                ) first
+                order by coalesce(doing, 0) + first.place, due_at, id
+                limit least(%(most)s, greatest(%(per_app)s - (select coalesce(sum(doing), 0) from busy), 0))
             )
-            update event set held = false
-            where id in (
-                select id from (
-                    select id, due_at, row_number() over (partition by host order by due_at, id)
-                               + coalesce((select doing from busy where busy.host = held.host), 0) as place
-                    from event held where app_id = %(app)s and held
-                ) waiting
-                where place <= %(per_host)s order by due_at, id
-                limit least(%(most)s, greatest(%(per_app)s - (select coalesce(sum(doing), 0) from busy), 0)))
-            returning id
+            update event set held = false where id in (select id from next) returning id
             """,
             {"app": app_id, "most": most, "per_host": MOST_PER_HOST, "per_app": MOST_PER_APP},
         )

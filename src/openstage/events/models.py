@@ -40,6 +40,7 @@ class Event:
     """Of the work's events, from 1; 0: it concerns no work."""
     url: str
     data: dict[str, Any]
+    """What it tells beside its kind and its number."""
     state: EventState
     held: bool
     """It waits until its host, or its app, has room."""

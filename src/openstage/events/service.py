@@ -1,5 +1,6 @@
 """Events: emitted with what happens, listed, delivered again, forgotten."""
 
+import dataclasses
 import secrets
 import string
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from psycopg.types.json import Json
 from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.events import jobs
+from openstage.events.composing import told
 from openstage.events.errors import EventUnderWay, UnknownEvent
 from openstage.events.models import Attempt, Event, EventFilter, EventLog
 from openstage.observability.logs import get_logger
@@ -71,8 +73,8 @@ class Events:
             app_id: whom.
             kind: what has happened, such as `ugc.published`.
             work_id: to which work; its events are numbered in the order of their transactions. None: to none.
-            data: what else there is to say, for JSON. Values of keys that end in `_url` may be paths: they are sent as
-                addresses of this server.
+            data: what else there is to say, for JSON. Values of keys that end in `_url` may be a role and a path, such
+                as `media:/play/x`: they are sent as addresses of this server (`Settings.base`).
             callback_url: where it is told; empty: nobody wants to hear it.
 
         Returns:
@@ -84,6 +86,7 @@ class Events:
         if not host or (work_id is not None and await _unwanted(connection, work_id, callback_url)):
             return None
         public_id = new_event_id()
+        before = await jobs.waiting(connection, app_id)
         row = await (
             await connection.execute(
                 """
@@ -109,7 +112,7 @@ class Events:
             )
         ).fetchone()
         assert row is not None  # an insert of one row gives it back
-        await jobs.enter(connection, row[0])
+        await jobs.enter(connection, row[0], after=before)
         return public_id
 
     # --- reading ------------------------------------------------------------------------------------------------
@@ -123,7 +126,7 @@ class Events:
                 f"select {_COLUMNS} from {_FROM} where {_MATCHES} order by e.id desc limit %(limit)s".encode(),
                 _parameters(which) | {"limit": limit},
             )
-            return await cursor.fetchall()
+            return [self._told(event) for event in await cursor.fetchall()]
 
     async def show(self, public_id: str) -> EventLog:
         """Return an event and its attempts.
@@ -148,7 +151,10 @@ class Events:
                     """,
                     (storable(public_id),),
                 )
-                return EventLog(event, await cursor.fetchall())
+                return EventLog(self._told(event), await cursor.fetchall())
+
+    def _told(self, event: Event) -> Event:
+        return dataclasses.replace(event, data=told(event.data, self._settings))
 
     # --- delivering again ---------------------------------------------------------------------------------------
     async def replay(self, public_id: str) -> Event:

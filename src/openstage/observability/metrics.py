@@ -23,4 +23,10 @@ received_bytes = Counter("openstage_received_bytes", "Bytes of request bodies re
 sent_bytes = Counter("openstage_sent_bytes", "Bytes of reply bodies sent.", registry=registry)
 works = Gauge("openstage_works", "Works by state.", ["state"], registry=registry)
 jobs = Gauge("openstage_jobs", "Jobs by status.", ["status"], registry=registry)
+callbacks = Gauge("openstage_callbacks", "Callbacks in the log, by state.", ["state"], registry=registry)
+callback_lag_seconds = Gauge(
+    "openstage_callback_lag_seconds",
+    "For how long the callback that waits longest beyond its time has waited.",
+    registry=registry,
+)
 free_bytes = Gauge("openstage_free_bytes", "Free bytes on the data folder's disk.", registry=registry)

@@ -26,6 +26,8 @@ OLDEST_DATABASE: Final = 150000
 """PostgreSQL 15; multiranges came with 14, and 15 is the oldest that is still maintained."""
 LARGEST_SKEW: Final = 5.0
 """Seconds between two clocks that are worth a warning."""
+LARGEST_LAG: Final = 300
+"""Seconds for which a callback may wait beyond its time before that is worth a warning."""
 GIB: Final = 1024**3
 
 
@@ -120,7 +122,8 @@ async def database(settings: Settings) -> list[Finding]:
     kind = "external" if settings.database_url else "embedded"
     try:
         with running_database(settings) as address:
-            return [*_database(address, kind), _schema(address)]
+            schema = _schema(address)
+            return [*_database(address, kind), schema, *(_callbacks(address) if schema.state == "ok" else [])]
     except (DomainError, psycopg.Error) as error:
         message = getattr(error, "message", "") or str(error).strip()
         log = settings.folder / "logs" / "postgres.log"
@@ -159,6 +162,30 @@ def _schema(address: str) -> Finding:
             "schema", "problem", error.message, "Run `openstage migrate`, or the version that made the schema."
         )
     return Finding("schema", "ok", found)
+
+
+def _callbacks(address: str) -> list[Finding]:
+    if migrate.current(address) is None:
+        return []
+    with psycopg.connect(address, connect_timeout=10, autocommit=True) as connection:
+        row = connection.execute(
+            """
+            select count(*) filter (where state = 'failed' and ended_at > now() - interval '1 day'),
+                   coalesce(string_agg(distinct host, ', ') filter (
+                       where state = 'failed' and ended_at > now() - interval '1 day'), ''),
+                   coalesce(extract(epoch from now() - min(due_at) filter (
+                       where state in ('waiting', 'doing') and due_at < now())), 0)::int
+            from event where state in ('waiting', 'doing', 'failed')
+            """
+        ).fetchone()
+    failed, hosts, lag = row or (0, "", 0)
+    if lag > LARGEST_LAG:
+        advice = "Does a worker run? If the receivers are quick, raise OPENSTAGE_CALLBACK_CONCURRENCY or add workers."
+        return [Finding("callbacks", "warning", f"some wait for {lag} s beyond their time", advice)]
+    if failed:
+        advice = "See `openstage callback list --state failed`; `openstage callback replay --state failed` tries again."
+        return [Finding("callbacks", "warning", f"{failed} were given up in the last day, to {hosts:.200}", advice)]
+    return [Finding("callbacks", "ok", "none is late, none was given up in the last day")]
 
 
 async def storage(settings: Settings) -> list[Finding]:

@@ -97,8 +97,8 @@ def _data(of: _Recording) -> dict[str, Any]:
         "access": of.access,
         "reason": of.reason,
         # The lasting address leads on only where everybody may see the work.
-        "paly_url": f"/s/{of.share_id}/media" if playable and of.access == "public" else "",
-        "share_url": f"/s/{of.share_id}" if playable else "",
+        "paly_url": f"media:/play/{of.share_id}" if playable and of.access == "public" else "",
+        "share_url": f"public:/s/{of.share_id}" if playable else "",
         "song_id": of.song_id,
         "song_name": of.song_name,
         "duration": round((of.duration_ms or 0) / 1000),

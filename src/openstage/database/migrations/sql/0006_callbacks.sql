@@ -28,9 +28,10 @@ create table event (
     check (state = 'waiting' or not held)
 );
 create index on event (app_id, host) where state = 'doing';
-create index on event (app_id, due_at, id) where held;
+create index on event (app_id) where state = 'waiting' and not held;
+create index on event (app_id, host, due_at, id) where held;
 create index on event (due_at) where state in ('waiting', 'doing');
-create index on event (work_id, sequence);
+create unique index on event (work_id, sequence);
 create index on event (app_id, id);
 create index on event (state, id);
 create index on event (ended_at) where ended_at is not null;
