@@ -25,7 +25,7 @@ from openstage.works.visibility import REVIEWERS
 
 log = get_logger("delivery")
 
-LOOK_EVERY = 0.4
+LOOK_EVERY = 0.2
 """Seconds between two looks at the works that are watched."""
 SHARE_OF_TIME = 0.1
 """The part of the time that looking may take, however many works are watched."""

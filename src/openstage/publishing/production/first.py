@@ -233,7 +233,7 @@ class _First:
                 crashpoints.reached("offered")
                 self._offered = True
                 self._say("first rendition offered")
-            elif self._growth.begun and wait > NOTICE_SECONDS and not self._step.task.work.run:
+            elif self._growth.measured and wait > NOTICE_SECONDS and not self._step.task.work.run:
                 await self._step.commit(lambda connection: self._notify(connection, slow_notice(wait)))
 
     async def _put_in_force(self, connection: Connection) -> None:

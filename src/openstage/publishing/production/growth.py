@@ -76,9 +76,9 @@ class Growth:
         return growth
 
     @property
-    def begun(self) -> bool:
-        """Whether each track has a segment."""
-        return all(track.entered for track in self._tracks.values())
+    def measured(self) -> bool:
+        """Whether the speed is known apart from the start-up, which the first segment's contains."""
+        return all(track.complete or len(track.segments) > 1 for track in self._tracks.values())
 
     def seconds_to_wait(self, duration: float) -> float:
         """Tell how long a player must wait so that it never waits again; see `pace`."""

@@ -1,11 +1,13 @@
 // A page whose work isn't ready: shows how far it is, and becomes the page that plays it the moment it can be played.
 
 import { arrive, type Arrival } from "./page";
+import { Source } from "./player/source";
 import { watchStanding } from "./standing";
 
 export function waitForWork(): void {
   const notice = document.querySelector<HTMLElement>("[data-waiting]");
   if (!notice) return;
+  Source.warm(); // what plays it is here before it can be played
   const stop = watchStanding(notice.dataset.waiting!, (standing) => {
     if (standing.stage !== "waiting" || standing.state !== notice.dataset.state) {
       stop();
