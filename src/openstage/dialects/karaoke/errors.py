@@ -12,12 +12,14 @@ The document names no code but 0 (its table of codes is elsewhere and lost), so 
 `docs/karaoke-dialect.md` lists them. HTTP is 200 for errors too, as everywhere in this dialect.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from openstage.dialects.karaoke.envelope import reply
 from openstage.dialects.multipart import MultipartBroken
@@ -164,6 +166,9 @@ CODES: Final[dict[type[DomainError], int]] = {
 
 _CODES_OF_APP_STATES: Final = {"pending": 1110, "rejected": 1111, "frozen": 1112, "deleted": 1113}
 
+REST_BYTES: Final = 256 * 1024
+REST_SECONDS: Final = 5.0
+
 Handler = Callable[[Request], Awaitable[Response]]
 Failure = Callable[[int, str], Response]
 """Makes the reply of an error from its code and its message."""
@@ -178,6 +183,35 @@ def code_of(error: DomainError) -> int:
 
 def _in_envelope(code: int, message: str) -> Response:
     return reply(code=code, msg=message)
+
+
+class _Rest:
+    """What a handler has left unread of a request's body.
+
+    It is read before the reply goes out: else the connection is closed with bytes in it that nobody took, which tells
+    the client's kernel to throw the reply away.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        # Who waits for "100 Continue" sends nothing unless somebody reads.
+        self._waits = any(name == b"expect" for name, _ in scope["headers"])
+        self._ended = False
+
+    async def receive(self) -> Message:
+        """Receive for the handler."""
+        self._waits = False
+        message = await self._receive()
+        self._ended = self._ended or not message.get("more_body")
+        return message
+
+    async def drop(self) -> None:
+        """Read the rest and forget it, unless it is longer or slower than any call's body."""
+        left = REST_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REST_SECONDS):
+                while left > 0 and not self._ended and not self._waits:
+                    left -= len((await self.receive()).get("body", b""))
 
 
 class Call:
@@ -201,7 +235,9 @@ class Call:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        response = await self.respond(Request(scope, receive))
+        body = _Rest(scope, receive)
+        response = await self.respond(Request(scope, body.receive))
+        await body.drop()
         await response(scope, receive, send)
 
     async def respond(self, request: Request) -> Response:
