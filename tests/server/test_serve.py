@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,22 +80,44 @@ def test_signals_that_follow_each_other_at_once_end_it_too(data: Path) -> None:
         assert served.end(signal.SIGTERM) == 0
 
 
-def test_who_listens_to_events_does_not_hold_up_the_end(data: Path) -> None:
-    with serve(data, worker="false") as served:
+def test_who_listens_or_waits_does_not_hold_up_the_end(data: Path) -> None:
+    with serve(data, worker="false") as served, ThreadPoolExecutor(1) as aside:
         app = json.loads(run(data, "app", "create", "--name", "x", "--json").stdout)
         credentials = {name: app[name] for name in ("client_id", "client_secret")}
         granted = httpx.get(f"{served.url}/api/iqiyi/authorize", params=credentials).json()["data"]
         opened = {"access_token": granted["access_token"], "filetype": "mp4", "filesize": "100"}
         assert httpx.get(f"{served.url}/openupload", params=opened).json()["code"] == "A00000"
         (work,) = json.loads(run(data, "work", "list", "--json").stdout)
+        proof = {"appid": app["client_id"], "secret": app["client_secret"]}
+        ticket = httpx.post(f"{served.url}/oauth/v2/light_qr", json=proof).json()
+        asked = {"appid": app["client_id"], "qr_ticket": ticket["qr_ticket"], "wait": 30}
         with httpx.stream("GET", f"{served.url}/w/{work['slug']}/events", timeout=30) as events:
             lines = events.iter_lines()
             assert next(line for line in lines if line.startswith("data:")).startswith('data: {"stage":"waiting"')
+            device = aside.submit(httpx.post, f"{served.url}/oauth/v2/light_qr_stat", json=asked, timeout=60)
+            # These two, and the question itself.
+            wait_for(lambda: "_in_flight 3.0" in httpx.get(f"{served.url}/metrics").text, what="the device waits")
             began = time.monotonic()
             served.process.send_signal(signal.SIGTERM)
             assert list(lines) == [""], "ended, not cut off"
+            assert device.result(20).json() == {"status": 0, "code": "", "error_code": 0, "error_msg": ""}
             assert served.process.wait(20) == 0
         assert time.monotonic() - began < 3.5, "the web server would have waited for 4 s"
+
+
+def test_thousands_of_connections_that_stay_open_keep_nobody_out(lasting: Serving) -> None:
+    """Devices and pages that wait hold one each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    host, port = lasting.url.removeprefix("http://").split(":")
+    try:
+        with contextlib.ExitStack() as opened:
+            for _ in range(1500):
+                connection = opened.enter_context(socket.create_connection((host, int(port)), timeout=20))
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_signal_ends_it_though_a_client_holds_on(data: Path) -> None:

@@ -12,6 +12,7 @@ from openstage.cli.runtime import with_services
 from openstage.errors import DomainError
 from openstage.identity.authorisations import Authorisation
 from openstage.identity.models import Account, AccountState
+from openstage.identity.passkeys import Passkey
 from openstage.identity.sessions import Session
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name, in any spelling.")]
+Other = Annotated[str, typer.Argument(metavar="OTHER", help="Another account's name.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
@@ -70,17 +72,20 @@ def list_users(
 def show(name: Name, as_json: AsJson = False) -> None:
     """Show an account, where it is signed in, and which apps have access."""
 
-    async def work(services: Services) -> tuple[Account, list[Session], list[Authorisation]]:
-        account = await services.identity.accounts.find(name)
-        sessions = await services.identity.sessions.list(account.id)
-        return account, sessions, await services.identity.authorisations.list(account_id=account.id)
+    async def work(services: Services) -> tuple[Account, list[Session], list[Authorisation], list[Passkey]]:
+        identity = services.identity
+        account = await identity.accounts.find(name)
+        sessions = await identity.sessions.list(account.id)
+        held = await identity.authorisations.list(account_id=account.id)
+        return account, sessions, held, await identity.passkeys.list(account.id)
 
-    account, sessions, held = with_services(work)
+    account, sessions, held, passkeys = with_services(work)
     if as_json:
-        print_json(_record(account) | {"sessions": sessions, "authorisations": held})
+        print_json(_record(account) | {"sessions": sessions, "authorisations": held, "passkeys": passkeys})
         return
     apps = ", ".join(dict.fromkeys(each.app_name for each in held))
-    print_record(_record(account) | {"sessions": len(sessions), "apps with access": apps or None})
+    counts = {"sessions": len(sessions), "passkeys": len(passkeys), "apps with access": apps or None}
+    print_record(_record(account) | counts)
 
 
 @app.command("set-password")
@@ -92,6 +97,21 @@ def set_password(name: Name, password_stdin: FromStdin = False, as_json: AsJson 
         return await services.identity.accounts.set_password(name, password)
 
     _print(with_services(work), as_json=as_json)
+
+
+@app.command("remove-passkeys")
+def remove_passkeys(name: Name, as_json: AsJson = False) -> None:
+    """Remove all passkeys of a person; their password goes on working."""
+
+    async def work(services: Services) -> int:
+        account = await services.identity.accounts.find(name)
+        return await services.identity.passkeys.remove_all(account.id)
+
+    removed = with_services(work)
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        typer.echo(f"{removed} passkeys removed.")
 
 
 @app.command()
@@ -119,6 +139,68 @@ def sign_out(name: Name, as_json: AsJson = False) -> None:
         print_json({"sessions": sessions, "authorisations": authorisations})
     else:
         typer.echo(f"{sessions} sessions and {authorisations} authorisations ended.")
+
+
+@app.command()
+def befriend(name: Name, other: Other, as_json: AsJson = False) -> None:
+    """Make two people friends: each sees what the other shows to friends."""
+
+    async def work(services: Services) -> bool:
+        accounts = services.identity.accounts
+        return await services.identity.friends.befriend(await accounts.find(name), await accounts.find(other))
+
+    changed = with_services(work)
+    _say("They are friends now." if changed else "They were friends already.", as_json=as_json, changed=changed)
+
+
+@app.command()
+def unfriend(name: Name, other: Other, as_json: AsJson = False) -> None:
+    """End a friendship; what was shown to friends is hidden at once."""
+
+    async def work(services: Services) -> bool:
+        accounts = services.identity.accounts
+        return await services.identity.friends.unfriend(await accounts.find(name), await accounts.find(other))
+
+    changed = with_services(work)
+    _say("They are friends no more." if changed else "They were no friends.", as_json=as_json, changed=changed)
+
+
+@app.command()
+def friends(name: Name, as_json: AsJson = False) -> None:
+    """List a person's friends."""
+
+    async def work(services: Services) -> list[Account]:
+        return await services.identity.friends.list((await services.identity.accounts.find(name)).id)
+
+    found = with_services(work)
+    if as_json:
+        print_json([_record(account) for account in found])
+        return
+    rows = ((each.id, each.name, each.state) for each in found)
+    print_table(["number", "name", "state"], rows, empty="No friends yet: openstage user befriend NAME OTHER")
+
+
+@app.command()
+def city(
+    name: Name,
+    city_id: Annotated[int, typer.Argument(metavar="CITY", help="As apps number cities, such as 440300; 0: not told.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say where a person lives: what they record from now on is listed for that city."""
+
+    async def work(services: Services) -> None:
+        account = await services.identity.accounts.find(name)
+        await services.identity.profiles.set_city(account, city_id or None)
+
+    with_services(work)
+    _say(f"City: {city_id}." if city_id else "No city is told.", as_json=as_json, city_id=city_id or None)
+
+
+def _say(sentence: str, *, as_json: bool, **values: object) -> None:
+    if as_json:
+        print_json(values)
+    else:
+        typer.echo(sentence)
 
 
 def _set_state(name: str, state: AccountState, *, as_json: bool) -> None:

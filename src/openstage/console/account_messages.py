@@ -21,6 +21,10 @@ ACCOUNT_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     ),
     # --- what went wrong
     "wrong_password": ("The name or the password is wrong.", "用户名或密码不正确。"),
+    "passkey_invalid": (
+        "That passkey didn't work. Try once more, or use your password.",
+        "通行密钥验证未成功，请重试或使用密码登录。",
+    ),
     "account_disabled": (
         "This account has been disabled. Please ask the operator.",
         "该账号已被停用，请联系管理员。",
@@ -103,8 +107,35 @@ ACCOUNT_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "account_unknown_agent": ("A browser", "某个浏览器"),
     "sign_out": ("Sign out", "退出登录"),
     "sign_out_everywhere": ("Sign out everywhere", "退出所有设备"),
+    "passkeys": ("Passkeys", "通行密钥"),
+    "passkeys_text": (
+        "Sign in with this device's fingerprint, face or PIN instead of your password.",
+        "用本设备的指纹、面容或 PIN 码登录，无需输入密码。",
+    ),
+    "passkey_none": ("You have no passkey.", "您还没有通行密钥。"),
+    "passkey_add": ("Add a passkey", "添加通行密钥"),
+    "passkey_use": ("Sign in with a passkey", "使用通行密钥登录"),
+    "passkey_made": ("made {date}", "添加于 {date}"),
+    "passkey_used": ("last used {date}", "最近使用：{date}"),
+    "passkey_synced": ("on several devices", "多设备同步"),
+    "passkey_remove": ("Remove", "移除"),
+    "passkey_remove_named": ("Remove the passkey of {name}, {date}", "移除通行密钥：{name}，{date}"),
+    "passkey_failed": (
+        "No passkey was used. You can try once more.",
+        "未使用通行密钥，可以重试。",
+    ),
+    "passkey_added": ("The passkey has been added.", "通行密钥已添加。"),
+    "passkey_removed": ("The passkey has been removed.", "通行密钥已移除。"),
     "change_password": ("Change password", "修改密码"),
     "change_password_hint": ("All other browsers are signed out.", "其他浏览器将全部退出登录。"),
     "password_changed": ("Your password has been changed.", "密码已修改。"),
+    "account_friends": ("Friends", "好友"),
+    "account_friends_more": (
+        "They see what you show to friends, and you see theirs.",
+        "你们可以看到彼此仅向好友开放的作品。",
+    ),
+    "unfriend": ("End", "解除"),
+    "unfriend_from": ("End the friendship with {name}", "解除与 {name} 的好友关系"),
+    "unfriended": ("You are friends no more.", "已解除好友关系。"),
     "withdrawn": ("Access has been withdrawn.", "授权已撤销。"),
 }

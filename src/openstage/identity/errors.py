@@ -87,6 +87,12 @@ class WrongPassword(DomainError):
     code = "identity.wrong_password"
 
 
+class PasskeyInvalid(DomainError):
+    """What an authenticator answered isn't what it was asked, or the passkey isn't (or is already) known."""
+
+    code = "identity.passkey_invalid"
+
+
 class AccountDisabled(DomainError):
     """The operator has disabled the account."""
 

@@ -30,6 +30,7 @@ from openstage.identity.guesses import Guesses
 from openstage.identity.issuing import STANDARD, Issuer, Terms
 from openstage.identity.keys import Keys
 from openstage.identity.models import Account, App, Caller, EndedBy, Issued, Realm, TokenPair
+from openstage.identity.passkeys import Passkeys
 from openstage.identity.profiles import Profiles
 from openstage.identity.scopes import Scope
 from openstage.identity.sessions import Sessions
@@ -52,6 +53,7 @@ class Identity:
         self.profiles = Profiles(database)
         self.guesses = Guesses(database)
         self.accounts = Accounts(database, self.guesses)
+        self.passkeys = Passkeys(database, settings, keys)
         self.sessions = Sessions(database, settings)
         self.authorisations = Authorisations(database)
         self._issuer = Issuer(settings, keys)
@@ -342,6 +344,7 @@ class Identity:
         others = (
             self.codes.forget_expired,
             self.devices.forget_expired,
+            self.passkeys.forget_expired,
             self.sessions.forget_expired,
             self.guesses.forget,
         )

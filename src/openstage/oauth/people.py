@@ -77,7 +77,7 @@ class PeoplePages:
             following = own_page(request.query_params.get("next", ""))
             if visitor.account:
                 return see_other(following)
-            return await self._ask(request, visitor, "sign_in.html", following)
+            return await self.ask(request, visitor, "sign_in.html", following)
         try:
             form = await self._pages.form(request, visitor)
         except Stale:
@@ -86,11 +86,11 @@ class PeoplePages:
         name = form.get("name", "")
         try:
             account = await self._identity.accounts.verify(name, form.get("password", ""), address=address_of(request))
-            return await self._enter(request, visitor, account, following)
+            return await self.enter(request, visitor, account, following)
         except Unavailable:
             raise
         except DomainError as error:
-            return await self._ask(request, visitor, "sign_in.html", following, name=name, error=error)
+            return await self.ask(request, visitor, "sign_in.html", following, name=name, error=error)
 
     async def sign_up(self, request: Request) -> Response:
         """Make an account, where anybody may, and lead on to `next`."""
@@ -99,7 +99,7 @@ class PeoplePages:
             return see_other("/sign-in")
         if request.method != "POST":
             following = own_page(request.query_params.get("next", ""))
-            return await self._ask(request, visitor, "sign_up.html", following)
+            return await self.ask(request, visitor, "sign_up.html", following)
         try:
             form = await self._pages.form(request, visitor)
         except Stale:
@@ -110,11 +110,11 @@ class PeoplePages:
             # Not given back: it also limits how many accounts come from one address.
             await self._identity.guesses.charge("sign-up", address=address_of(request))
             account = await self._identity.accounts.create(name, form.get("password", ""))
-            return await self._enter(request, visitor, account, following)
+            return await self.enter(request, visitor, account, following)
         except Unavailable:
             raise
         except DomainError as error:
-            return await self._ask(request, visitor, "sign_up.html", following, name=name, error=error)
+            return await self.ask(request, visitor, "sign_up.html", following, name=name, error=error)
 
     async def sign_out(self, request: Request) -> Response:
         """End this session, or all of them (`everywhere`)."""
@@ -137,7 +137,7 @@ class PeoplePages:
         visitor = await self._browsers.visitor(request)
         if visitor.account is None:
             return to_sign_in(request)
-        return await self._show(request, visitor, visitor.account)
+        return await self.show(request, visitor, visitor.account)
 
     async def withdraw(self, request: Request) -> Response:
         """End what a person allowed to an app."""
@@ -149,7 +149,7 @@ class PeoplePages:
         if visitor.account is None:
             return to_sign_in(request)
         await self._identity.authorisations.withdraw(visitor.account.id, form.get("client_id", ""))
-        return await self._show(request, visitor, visitor.account, said="withdrawn")
+        return await self.show(request, visitor, visitor.account, said="withdrawn")
 
     async def change_password(self, request: Request) -> Response:
         """Change a person's password, which signs out all other browsers."""
@@ -169,12 +169,13 @@ class PeoplePages:
         except Unavailable:
             raise
         except DomainError as error:
-            return await self._show(request, visitor, account, error=error)
-        response = await self._show(request, replace(visitor, session=secret), account, said="password_changed")
+            return await self.show(request, visitor, account, error=error)
+        response = await self.show(request, replace(visitor, session=secret), account, said="password_changed")
         self._browsers.keep(response, secret)
         return response
 
-    async def _enter(self, request: Request, visitor: Visitor, account: Account, following: str) -> Response:
+    async def enter(self, request: Request, visitor: Visitor, account: Account, following: str) -> Response:
+        """Sign a browser in as somebody who has proved themselves, and lead on; raises AccountDisabled."""
         secret = await self._browsers.begin(request, account)
         if visitor.session:
             await self._identity.sessions.end(visitor.session)
@@ -182,7 +183,7 @@ class PeoplePages:
         self._browsers.keep(response, secret)
         return response
 
-    async def _ask(
+    async def ask(
         self,
         request: Request,
         visitor: Visitor,
@@ -192,23 +193,35 @@ class PeoplePages:
         name: str = "",
         error: DomainError | None = None,
     ) -> Response:
-        app_name = await self._app_name(following)
+        """Ask somebody to sign in or up (`template`), to be led on to `following`; `error`: why once more."""
         return self._pages.page(
-            request, visitor, template, next=following, name=name, app_name=app_name, open=self._open, error=error
+            request,
+            visitor,
+            template,
+            next=following,
+            name=name,
+            app_name=await self._app_name(following),
+            open=self._open,
+            passkeys=self._identity.passkeys.possible,
+            error=error,
         )
 
-    async def _show(
+    async def show(
         self, request: Request, visitor: Visitor, account: Account, *, said: str = "", error: DomainError | None = None
     ) -> Response:
+        """Show a person their account; `said`: a message's key, of what has just been done."""
         held = await self._identity.authorisations.list(account_id=account.id, limit=500)
         return self._pages.page(
             request,
             visitor,
             "account.html",
             apps=_by_app(held),
+            friends=await self._identity.friends.list(account.id),
             sessions=await self._identity.sessions.list(account.id),
             browser_of=browser_of,
             this=visitor.session_number,
+            passkeys=await self._identity.passkeys.list(account.id),
+            passkeys_possible=self._identity.passkeys.possible,
             said=choose(request).text(said) if said else "",
             error=error,
         )

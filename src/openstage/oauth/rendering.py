@@ -4,7 +4,7 @@ from typing import Any
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from openstage.console.languages import choose
 from openstage.console.rendering import Renderer
@@ -15,6 +15,7 @@ from openstage.oauth.requests import read_form
 
 _TROUBLES: dict[type[DomainError], tuple[str, int]] = {
     identity.WrongPassword: ("wrong_password", 403),
+    identity.PasskeyInvalid: ("passkey_invalid", 403),
     identity.AccountDisabled: ("account_disabled", 403),
     identity.BadName: ("bad_name", 400),
     identity.NameTaken: ("name_taken", 409),
@@ -79,6 +80,19 @@ class Pages:
         if not self.browsers.is_ours(request, visitor, fields.get("form_token", "")):
             raise Stale
         return fields
+
+    def told(self, request: Request, error: Stale | DomainError) -> Response:
+        """Return what a page's script is told of an error: a message for the person.
+
+        Raises:
+            DomainError: it is none of what a person causes.
+
+        """
+        if isinstance(error, DomainError):
+            text, status = self._trouble(request, error)
+        else:
+            text, status = choose(request).text("stale"), 403
+        return JSONResponse({"message": text}, status, headers={"Cache-Control": "no-store"})
 
     def stale(self, request: Request, visitor: Visitor, again: str) -> Response:
         """Return the page that says that a form wasn't ours, with a way to do it again."""

@@ -36,6 +36,8 @@ KEPT_MEMORY = 32 * MIB
 """Freed bytes that the process keeps for its next buffers."""
 MOST_FILES = 65536
 """Files and connections that the process may have open, where the hard limit allows it."""
+MOST_CONNECTIONS = 16384
+"""Connections at once; further ones wait to be accepted. Granian's own default would be the backlog, 1,024."""
 END_WITHIN = 4
 """Seconds that requests under way have at the end of the server; then their connections are cut."""
 
@@ -120,6 +122,7 @@ def main(host: str, port: str, target: str) -> None:
         loop=Loops.uvloop,
         websockets=False,
         backlog=1024,
+        backpressure=MOST_CONNECTIONS,
         http1_settings=HTTP1Settings(max_buffer_size=MIB),
         log_access=False,
         log_level=LogLevels.warning,

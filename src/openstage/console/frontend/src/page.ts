@@ -3,6 +3,7 @@
 import { bindComparing } from "./comparing";
 import { bindCopyButtons } from "./copy";
 import { showHealth } from "./health";
+import { bindPasskeys } from "./passkeys";
 import { mountPlayers } from "./player/player";
 import { waitForWork } from "./waiting";
 
@@ -13,6 +14,7 @@ export function arrive(arrival: Arrival = "showing"): void {
   mountPlayers(arrival === "playing");
   bindCopyButtons();
   bindComparing();
+  bindPasskeys();
   waitForWork();
   void showHealth();
 }
