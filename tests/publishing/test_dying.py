@@ -6,9 +6,8 @@ import pytest
 
 from openstage.publishing import crashpoints
 from openstage.publishing.crashpoints import FIRST_POINTS, LATER_POINTS
-from tests.publishing.producing import Died, Worker, dying_at, working
+from tests.publishing.producing import Died, Worker, assert_whole, dying_at, kinds_of, working
 from tests.publishing.stage import Stage
-from tests.publishing.test_production import assert_whole, kinds_of
 from tests.publishing.tools import FakeTools
 
 

@@ -43,9 +43,9 @@ async def test_a_first_rendition_plays_while_it_grows(stage: Stage, worker: Work
 async def test_an_offer_is_held_back_where_encoding_is_slower_than_playing(
     stage: Stage, worker: Worker, fake: FakeTools
 ) -> None:
-    fake.copy, fake.speed = False, 0.2
+    fake.copy, fake.speed, fake.segments = False, 0.2, 3
     file_id = await stage.handed_in()
-    first = await held(worker, "segment 1")
+    first = await held(worker, "segment 2")
 
     async def notice() -> str:
         return (await stage.work(file_id)).notice
@@ -58,6 +58,23 @@ async def test_an_offer_is_held_back_where_encoding_is_slower_than_playing(
     await first
     work = await stage.work(file_id)
     assert (work.state, work.notice) == ("published", "")
+
+
+async def test_nothing_is_said_of_an_encoder_whose_speed_is_not_known_yet(
+    stage: Stage, worker: Worker, fake: FakeTools
+) -> None:
+    fake.copy, fake.speed = False, 0.2  # of the first segment, which the start-up is part of
+    file_id = await stage.handed_in()
+    first = await held(worker, "segment 1")
+
+    async def entered() -> bool:
+        return bool(await stage.value("select count(*) from segment"))
+
+    await wait_until(entered, what="the first segment")
+    work = await stage.work(file_id)
+    assert (work.state, work.notice) == ("publishing", "")
+    let_go(worker)
+    await first
 
 
 async def test_what_can_not_be_copied_is_encoded(stage: Stage, worker: Worker, fake: FakeTools) -> None:

@@ -45,6 +45,7 @@ class FakeTools:
         self.long = False  # a quick look doesn't tell all
         self.sure = False  # the header tells all that a verdict needs
         self.speed = 10.0
+        self.segments = SEGMENTS
         self.fault: BaseException | None = None
         self.once = False
         self.at = ""
@@ -78,7 +79,7 @@ class FakeTools:
         audio = AudioStream(index=1, codec="aac", channels=2, sample_rate=44100)
         return MediaInfo(
             container="mov",
-            duration_ms=SEGMENTS * SEGMENT_US // 1000,
+            duration_ms=self.segments * SEGMENT_US // 1000,
             bit_rate=1000,
             byte_size=5,
             video=(video,) if self.film else (),
@@ -132,9 +133,9 @@ class FakeTools:
                 init = folder / f"{track}.mp4"
                 init.write_bytes(self.content)
                 yield _init(track, init)
-        for number in range(SEGMENTS):
+        for number in range(self.segments):
             if not isinstance(source, Path):
-                wanted = source.size * (number + 1) // SEGMENTS
+                wanted = source.size * (number + 1) // self.segments
                 while await source.received(wanted - 1) < wanted:
                     pass
             await self._step(f"segment {number}")
@@ -151,7 +152,7 @@ class FakeTools:
             return LadderPlan()
         made = first.video.quality if first.video else ""
         mp4 = Mp4(quality="1", rung=LOW, video_rate=1, sound_rate=1, channels=2)
-        chunks = tuple((number * SEGMENT_US, (number + 1) * SEGMENT_US) for number in range(SEGMENTS))
+        chunks = tuple((number * SEGMENT_US, (number + 1) * SEGMENT_US) for number in range(self.segments))
         rungs = tuple(rung for rung in (LOW, HIGH) if rung.quality != made)
         return LadderPlan(rungs=rungs, mp4s=(mp4,), chunks=chunks, stands_for={"1": "96"})
 
