@@ -1,11 +1,11 @@
 """What the operator does with works beside review: run again, delete, restore."""
 
-from openstage.database.engine import Database
+from openstage.database.engine import Connection, Database
 from openstage.identity.models import Caller
 from openstage.publishing.intake import Intake
 from openstage.publishing.tasks import Tasks
 from openstage.works import lifecycle
-from openstage.works.errors import UnknownWork
+from openstage.works.errors import UnknownWork, WrongState
 from openstage.works.models import Work
 from openstage.works.service import Works
 
@@ -27,7 +27,7 @@ class Operations:
 
         Raises:
             UnknownWork: there is none, or it is deleted.
-            WrongState: it has never been finished.
+            WrongState: it has never been finished, or its file never came.
 
         """
         found = await self._works.find(name)
@@ -35,6 +35,8 @@ class Operations:
             raise UnknownWork(f"The work {name!r} is deleted; restore it first.")
         async with self._database.transaction() as connection:
             work = await lifecycle.lock(connection, None, found.file_id)
+            if work.state == "failed" and not await _has_original(connection, work):
+                raise WrongState("Its file never came: there is nothing to process. It must be sent anew.", work.state)
             await lifecycle.want_rerun(connection, work)
             await self._tasks.go_on(connection, work)
         return await self._works.find(name)
@@ -64,3 +66,9 @@ class Operations:
         owner = Caller(app_id=work.app_id, user_id=work.user_id, app_state="approved", client_id="", uid="")
         await self._intake.delete(owner, [work.file_id], by="operator")
         return await self._works.find(name)
+
+
+async def _has_original(connection: Connection, work: Work) -> bool:
+    """Return whether a work's file came whole: one that is fetched may never."""
+    cursor = await connection.execute("select from upload where file_id = %s and state = 'finished'", (work.file_id,))
+    return cursor.rowcount == 1

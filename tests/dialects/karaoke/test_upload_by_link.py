@@ -13,6 +13,7 @@ import pytest
 
 from openstage.publishing.errors import Later
 from openstage.publishing.fetching import MOST_TRIES, Fetching
+from openstage.works.errors import WrongState
 from tests.dialects.karaoke.conftest import LINK, SAMPLE, Karaoke, Reply, Singer, recording, running_karaoke
 from tests.publishing.process import worker_process
 from tests.support.database import TestServer
@@ -193,6 +194,8 @@ async def test_what_another_try_would_not_mend_is_a_failed_work_with_the_reason(
         assert await left(karaoke) == before, reason
         assert (await karaoke.http.get(made.data["paly_url"])).status_code == 404
         await made.run()  # a job that comes once more finds nothing to do
+        with pytest.raises(WrongState):
+            await karaoke.services.operations.rerun(made.data["file_id"])
 
 
 async def test_what_may_pass_is_tried_again_and_not_for_ever(karaoke: Karaoke, source: RawServer) -> None:
