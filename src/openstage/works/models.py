@@ -79,7 +79,7 @@ class Work:
 
     @property
     def visible(self) -> bool:
-        """Whether the public may see and play it."""
+        """Whether it can be seen and played, by those who may (`access`)."""
         return self.state == "published" and self.deleted_at is None
 
     @property

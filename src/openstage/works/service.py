@@ -135,7 +135,7 @@ class Works:
             return await _find(connection, name)
 
     async def by_slug(self, slug: str) -> Work:
-        """Return a work that isn't deleted by its public name. Whether the public may see it is `Work.visible`.
+        """Return a work that isn't deleted by its public name. Who may see it: `works.visibility`.
 
         Raises:
             UnknownWork: there is none.
