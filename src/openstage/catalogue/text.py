@@ -89,12 +89,20 @@ def bigrams(run: str) -> list[str]:
     return [run[at : at + 2] for at in range(len(run) - 1)] or [run]
 
 
+def trigrams(word: str) -> list[str]:
+    """Return each three neighbouring letters of a word; none of a shorter one."""
+    return [word[at : at + 3] for at in range(len(word) - 2)]
+
+
 def parts(text: str) -> list[str]:
-    """Return what parts of Chinese words are found by: single characters, and each two neighbours."""
+    """Return what parts of words are found by: single characters and neighbours of Chinese, trigrams of other words."""
     found: dict[str, None] = {}
-    for run in _RUN.findall(fold(text)):
-        found |= dict.fromkeys(run)
-        found |= dict.fromkeys(bigrams(run))
+    for piece in pieces(text):
+        if is_run(piece):
+            found |= dict.fromkeys(piece)
+            found |= dict.fromkeys(bigrams(piece))
+        else:
+            found |= dict.fromkeys(trigrams(joined(piece)))
     return list(found)
 
 

@@ -2,11 +2,11 @@
 
 import datetime as dt
 import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 from openstage.database.text import storable
@@ -19,6 +19,7 @@ LARGEST_ID: Final = 2**53 - 1
 SEPARATOR: Final = ";"
 """Between the names of a list in a cell."""
 _CLOCK: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:\.\d+)?)")
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _TRUTH: Final = {"1": True, "true": True, "yes": True, "是": True, "0": False, "false": False, "no": False, "否": False}
 
 
@@ -88,13 +89,13 @@ def parse_row(number: int, given: Mapping[str, Any]) -> Row:
 
 def digest_of(row: Row, more: str = "") -> bytes:
     """Return the digest of all that a row says, and of something more."""
-    said = json.dumps([row.external_id, row.audio_id, row.file, row.values, more], default=str, ensure_ascii=False)
-    return hashlib.md5(said.encode(), usedforsecurity=False).digest()
+    said = repr((row.external_id, row.audio_id, row.file, sorted(row.values.items()), more))
+    return hashlib.md5(said.encode(errors="replace"), usedforsecurity=False).digest()
 
 
 def _value(column: str, value: Any) -> Any:
     if isinstance(value, str):
-        value = storable(value).strip()
+        value = _clean(value)
     if value is None or value == "":
         return [] if column in LISTS else "" if column in LONGEST else None
     try:
@@ -106,20 +107,34 @@ def _value(column: str, value: Any) -> Any:
 def _text(column: str, value: Any) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise TypeError
-    text = storable(str(value)).strip()
+    text = str(value)
     if len(text) > LONGEST.get(column, 4096):
         raise BadRow(f"{column} has {len(text)} characters; at most {LONGEST.get(column, 4096)} are kept")
     return text
 
 
 def _names(column: str, value: Any) -> list[str]:
-    each = value.split(SEPARATOR) if isinstance(value, str) else value
-    if not isinstance(each, list) or any(not isinstance(name, str | int) or isinstance(name, bool) for name in each):
+    each = (
+        tuple(value.split(SEPARATOR)) if isinstance(value, str) else tuple(value) if isinstance(value, list) else None
+    )
+    if each is None:
         raise TypeError
-    names = list(dict.fromkeys(filter(None, (storable(str(name)).strip() for name in each))))
+    return list(_each_name(column, each))
+
+
+@lru_cache(maxsize=100_000)  # most catalogues have few combinations
+def _each_name(column: str, given: tuple[Any, ...]) -> tuple[str, ...]:
+    if any(not isinstance(name, str | int) or isinstance(name, bool) for name in given):
+        raise TypeError
+    names = tuple(dict.fromkeys(filter(None, (_clean(str(name)) for name in given))))
     if len(names) > MOST_NAMES or any(len(name) > LONGEST_NAME * 2 for name in names):
         raise BadRow(f"{column} has more than {MOST_NAMES} names, or one of more than {LONGEST_NAME} characters")
     return names
+
+
+def _clean(text: str) -> str:
+    """Text that can be stored, without spaces around it."""
+    return (storable(text) if _UNSTORABLE.search(text) else text).strip()
 
 
 def _offers(column: str, value: Any) -> list[OfferName]:

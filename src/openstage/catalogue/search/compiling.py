@@ -7,7 +7,6 @@ the index alone, so that `a and b` is always within `a`, and `not a` is always t
 A bare list of words that no track has all of is tried again with each word meant more widely (`Reach`).
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import Final
@@ -76,7 +75,7 @@ class Compiler:
         """Return the query for a word, or a stretch of Chinese."""
         widths = self._run_widths(piece) if text.is_run(piece) else self._word_widths(text.joined(piece))
         if reach is not Reach.EXACT:
-            return some(query for width in widths[: reach + 2] if (query := width()) is not None)
+            return some(query for width in widths[: reach + 1] if (query := width()) is not None)
         for number, width in enumerate(widths):
             query = width()
             if query is not None and (number == len(widths) - 1 or self._matches(query)):
@@ -98,8 +97,7 @@ class Compiler:
             ways += [Query.fuzzy_term_query(self._schema, name, word, 0, prefix=True) for name in WORDS]
             ways += self._categories(self._names.beginning(word))
         if len(word) >= SHORTEST_PART:
-            pattern = f".*{re.escape(word)}.*"
-            ways += [Query.regex_query(self._schema, name, pattern) for name in ("title", "artist")]
+            ways.append(every(self._term("parts", part) for part in text.trigrams(word)))
             ways += self._categories(self._names.inside(word))
         return _scored(some(ways))
 

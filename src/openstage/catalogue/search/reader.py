@@ -111,14 +111,19 @@ class Reader:
         query = compiler.node(node)
         hits = self._page(wanted, [query, *filters], "widened" if compiler.widened else "all")
         words = bare_words(node)
-        if hits.total or words is None or self._any(query):
+        if words is None or self._has(hits, query, filters):
             return hits
         # Nothing has all the words, whatever else was asked for: the words are meant more widely.
         for reach in (Reach.PARTS, Reach.TYPOS):
             query = compiler.bare(words, reach)
-            if self._any(query):
-                return self._page(wanted, [query, *filters], "widened")
+            hits = self._page(wanted, [query, *filters], "widened")
+            if self._has(hits, query, filters):
+                return hits
         return self._page(wanted, [compiler.any_of(words), *filters], "any")
+
+    def _has(self, hits: Hits, query: Query, filters: list[Query]) -> bool:
+        """Whether a query matches anything, with filters or without them."""
+        return hits.total > 0 or (bool(filters) and self._any(query))
 
     def _any(self, query: Query) -> bool:
         return bool(self._searcher.search(query, limit=1, count=False).hits)
@@ -136,7 +141,8 @@ class Reader:
             name, order = _ORDERS[sort]
             found = self._searcher.search(query, limit, offset=offset, order_by_field=name, order=order)
         ids = self._searcher.fast_field_values("id", [address for _, address in found.hits])
-        return Hits([int(number) for number in ids if number is not None], found.count, matched)  # type: ignore[attr-defined]
+        total: int = found.count  # type: ignore[attr-defined]
+        return Hits([int(number) for number in ids if number is not None], total, matched if total else "all")
 
     def _filters(self, wanted: Search, names: Names) -> list[Query]:
         exact = {
