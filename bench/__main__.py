@@ -1,6 +1,7 @@
 """`python -m bench`: everything in one run, in under ten minutes. The exit code says whether it ran, not how fast.
 
-`python -m bench publish [PART …]` is a run of its own, see `bench.publish`.
+`python -m bench publish [PART …]`, `python -m bench karaoke [PART …]` and `python -m bench search` are runs of their
+own, see there.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from bench.calls import Calling
 from bench.downloads import Downloading, plant, synthesise_clip
 from bench.figures import Section
 from bench.http import LoadError
+from bench.karaoke import run as karaoke
 from bench.ours import running_openstage
 from bench.peers.bare import running_bare
 from bench.peers.nginx import running_nginx
@@ -27,6 +29,7 @@ from bench.peers.tus import running_tus
 from bench.plan import MIB, Plan
 from bench.processes import NotHere
 from bench.publish import run as publish
+from bench.search import run as search
 from bench.uploads import Uploading
 
 T = TypeVar("T")
@@ -109,4 +112,5 @@ def make_source(path: Path, size: int) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(publish.main(sys.argv[2:]) if sys.argv[1:2] == ["publish"] else main())
+    runs = {"publish": publish.main, "karaoke": karaoke.main, "search": search.main}
+    sys.exit(runs[sys.argv[1]](sys.argv[2:]) if sys.argv[1:2] and sys.argv[1] in runs else main())

@@ -91,6 +91,13 @@ class Connection:
             raise LoadError(f"{method} {target}: {error}; {self._receive(method, keep=True)}") from error
         return self._receive(method, keep=keep)
 
+    def post(self, target: str, content: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send a request with a small body and read its reply."""
+        lines = [f"POST {target} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"Content-Length: {len(content)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self._socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+        return self._receive("POST", keep=True)
+
     def _send_file(self, body: Slice) -> None:
         position, end = body.start, body.start + body.length
         while position < end:
