@@ -40,7 +40,7 @@ def test_from_an_empty_folder_to_a_proven_licence(tmp_path: Path) -> None:
     paper = (out / "certificate.pdf").read_bytes()
     assert qr_of(paper) == told["page_url"]
     assert "彩云之南" in text_of(paper)
-    assert (out / "彩云之南.mp3").stat().st_size > 100_000
+    assert (out / "彩云之南 - 苏婉.mp3").stat().st_size > 100_000
     # Its server and its data are gone: what is left proves the licence.
     verified = subprocess.run(
         [*command, "certificate", "verify", str(out / "certificate.pdf"), "--keys", str(out / "keys.json")],

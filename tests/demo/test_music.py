@@ -84,7 +84,7 @@ def test_the_folder_is_one_that_is_imported(tmp_path: Path) -> None:
         endings.add(path.suffix)
         opened = mutagen.File(path, easy=True)
         assert opened is not None
-        assert 13 < opened.info.length < 40
+        assert 12 < opened.info.length < 30
         if path.suffix == ".wav":
             with wave.open(str(path)) as sound:
                 assert (sound.getframerate(), sound.getnchannels()) == (44100, 2)

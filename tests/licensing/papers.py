@@ -21,7 +21,7 @@ ARABIC_TITLE = "ليلة في الصحراء"
 
 
 def make_facts(**changes: Any) -> dict[str, Any]:
-    """The facts of a certificate, some of them changed: `title="…"`, `name="…"` (licensee), `file_name="…"`."""
+    """The facts of a certificate, some of them changed: `title="…"`, `name="…"` (licensee), `file_format="…"`."""
     return {
         "format": 1,
         "number": "20261121-K7QF-3M9A-XW",
@@ -47,7 +47,7 @@ def make_facts(**changes: Any) -> dict[str, Any]:
         "file": {
             "sha256": SHA256,
             "size": 4_512_345,
-            "name": changes.get("file_name", "彩云之南.mp3"),
+            "format": changes.get("file_format", "mp3"),
             "type": "audio/mpeg",
         },
         "key": changes.get("key", "k" * 43),

@@ -77,7 +77,14 @@ async def test_it_tells_what_is_licensed_but_neither_price_nor_accounts(office: 
     page = await office.get(path)
     assert page.status_code == 200
     assert "This licence is valid" in page.text
-    for shown in (purchase.number, "广州汽车集团股份有限公司", "彩云之南", purchase.sha256, "SSTK音乐-全媒体"):
+    for shown in (
+        purchase.number,
+        "广州汽车集团股份有限公司",
+        "彩云之南",
+        purchase.sha256,
+        "SSTK音乐-全媒体",
+        "MP3 (audio/mpeg), 10,000 bytes",
+    ):
         assert shown in page.text
     for hidden in ("812.50", "CNY", "didi", "Guangzhou Studio", HOSTILE):
         assert hidden not in page.text

@@ -40,7 +40,7 @@ def test_everything_of_a_licence_stands_there_in_both_languages() -> None:
         "CNY812.50",
         "2026-11-2116:41:47(UTC+08:00)",
         "2026-11-2116:42:01(UTC+08:00)",
-        "彩云之南.mp3·audio/mpeg·4,512,345",
+        "MP3·audio/mpeg·4,512,345",
         SHA256,
         make_facts()["page"],
     ):
@@ -68,7 +68,7 @@ def test_the_longest_texts_in_any_script_fit_on_one_page_with_a_code_that_is_rea
         member="안녕하세요 " * 100,
         licensor="公司" * 500,
         offer="全媒体授权 " * 100,
-        file_name=f"{'很' * 250}.flac",
+        file_format="很" * 250,
         page=f"https://{'a-very-long-name.' * 8}example.com/certificates/{'x' * 32}",
         test=True,
     )

@@ -210,7 +210,7 @@ def _told(verdict: Verdict, standing: str) -> dict[str, Any]:
         "scope": f"{facts['scope']['name']} ({facts['scope']['type']})",
         "price": f"{facts['price']} {facts['currency']}",
         "bought at": dt.datetime.fromisoformat(facts["bought_at"]),
-        "file": facts["file"]["name"],
+        "file": f"{facts['file']['format'].upper()}, {facts['file']['size']} bytes",
         "file's SHA-256": facts["file"]["sha256"],
         "page": facts["page"],
         "key": verdict.key_id,

@@ -28,6 +28,7 @@ CERTIFICATE_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "certificate_bought": ("Bought", "购买时间"),
     "certificate_issued": ("Issued", "出具时间"),
     "certificate_file": ("Delivered file", "交付文件"),
+    "certificate_bytes": ("{count} bytes", "{count} 字节"),
     "certificate_file_digest": ("SHA-256 of the delivered file", "交付文件的 SHA-256"),
     "certificate_pdf_digest": ("SHA-256 of the certificate", "证书文件的 SHA-256"),
     "certificate_key": ("Signing key", "签名密钥"),

@@ -4,6 +4,7 @@ The same piece is always the same notes: chance is seeded by its title.
 """
 
 import array
+import math
 import random
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import imageio_ffmpeg
 from openstage.demo.instruments import RATE, Drum, Samples, drum, note
 from openstage.demo.music import Piece
 
-LEAST_SECONDS: Final = 14.0
+LEAST_SECONDS: Final = 12.0
 KEYS: Final = {"C": 0, "Eb": 3, "E": 4, "F": 5, "F#": 6, "G": 7, "Ab": 8, "A": 9, "Bb": 10, "B": 11, "D": 2}
 MODES: Final[dict[str, tuple[int, ...]]] = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -84,7 +85,7 @@ def play(piece: Piece) -> Samples:
     chance = random.Random(piece.title)  # noqa: S311 - a melody, no secret
     beat = 60 / piece.bpm
     bar = piece.beats * beat
-    bars = max(4, -(-int(LEAST_SECONDS / bar + 1) // 4) * 4)
+    bars = max(4, 2 * math.ceil(LEAST_SECONDS / bar / 2))
     sound = [0.0] * int((bars * bar + 2.0) * RATE)
     scale, tonic = MODES[piece.mode], 60 + KEYS[piece.key]
     chords = chance.choice(PROGRESSIONS)

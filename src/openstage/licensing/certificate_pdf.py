@@ -62,7 +62,7 @@ def printed(facts: Mapping[str, Any]) -> dict[str, Any]:
         "price": f"{facts['currency']} {facts['price']}",
         "bought_at": _moment(facts["bought_at"]),
         "issued_at": _moment(facts["issued_at"]),
-        "file": _joined(file["name"], file["type"], f"{file['size']:,} 字节 bytes"),
+        "file": _joined(file["format"].upper(), file["type"], f"{file['size']:,} 字节 bytes"),
     }
     return {name: fit_for_print(text) for name, text in texts.items()} | {
         "heading": "音乐使用授权证书",
@@ -122,9 +122,7 @@ def _joined(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _duration(label: str, milliseconds: int | None) -> str:
-    if milliseconds is None:
-        return ""
+def _duration(label: str, milliseconds: int) -> str:
     seconds = round(milliseconds / 1000)
     return f"{label} {seconds // 60}:{seconds % 60:02}"
 

@@ -17,7 +17,6 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from openstage import certificate_file
-from openstage.catalogue import queries
 from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.licensing.certificate_keys import CertificateKeys
@@ -64,6 +63,8 @@ class Certificates:
         self._store = store
         self.keys = keys
         self._settings = settings
+        # Pages are set one at a time anyway: who waits does so here, and not in a thread that others need.
+        self._turn = asyncio.Lock()
 
     async def certificate(self, purchase: Purchase) -> bytes:
         """Return a purchase's certificate as PDF: made when it is first asked for, the same bytes ever after.
@@ -108,10 +109,8 @@ class Certificates:
         token = secrets.token_urlsafe(TOKEN_BYTES)
         now = dt.datetime.now(dt.UTC)
         async with self._database.connection() as connection:
-            file = await queries.track_file(connection, purchase.file.id)
             facts = facts_of(
                 purchase,
-                duration_ms=file.duration_ms if file else None,
                 issuer=self._settings.base(),
                 licensor=self._settings.licensor or self._settings.base(),
                 token=token,
@@ -132,7 +131,8 @@ class Certificates:
 
     async def _make(self, certificate: Certificate) -> bytes:
         key = await self.keys.signing(certificate.key_id)
-        page = await asyncio.to_thread(typeset, certificate.facts)
+        async with self._turn:
+            page = await asyncio.to_thread(typeset, certificate.facts)
         before, after = certificate_file.prepare(page, certificate.facts, key.key_id)
         made = certificate_file.assemble(before, key.sign(before + after), after)
         digest = hashlib.sha256(made).hexdigest()
@@ -156,7 +156,6 @@ class Certificates:
 def facts_of(
     purchase: Purchase,
     *,
-    duration_ms: int | None,
     issuer: str,
     licensor: str,
     token: str,
@@ -168,7 +167,6 @@ def facts_of(
 
     Args:
         purchase: the licence.
-        duration_ms: of the file that was bought; None: unknown.
         issuer: the server's public address, where its public keys are.
         licensor: who grants the licence.
         token: of the public page.
@@ -192,7 +190,7 @@ def facts_of(
             "id": purchase.audio_id,
             "title": purchase.title,
             "artist": purchase.artist,
-            "duration_ms": duration_ms,
+            "duration_ms": purchase.file.duration_ms,
         },
         "scope": {"id": purchase.offer.id, "name": purchase.offer.name, "type": purchase.offer.type},
         "price": f"{purchase.price:.2f}",
@@ -202,7 +200,7 @@ def facts_of(
         "file": {
             "sha256": purchase.sha256,
             "size": purchase.file.byte_size,
-            "name": purchase.file.file_name,
+            "format": purchase.format,
             "type": purchase.file.content_type,
         },
         "key": key_id,
