@@ -18,6 +18,7 @@ SPECIAL: list[dict[str, Any]] = [
     {"external_id": "tea", "title": "茶馆小调", "artist": "Ünïcödé Örchestra", "bpm": 59.9, "duration": 90.4},
     {"external_id": "produce", "title": "产品和服务", "artist": "Ada", "bpm": 60, "duration": 90.6},
     {"external_id": "robe", "title": "和服之美", "artist": "Ada", "bpm": 400, "heat": 3},
+    {"external_id": "long", "title": "Longread", "artist": "Ada", "description": "春天的故事" * 30 + "琥珀"},
     {"external_id": "zither", "title": "Zitherspiel", "artist": "Ada", "instruments": ["齐特琴|Zither"], "heat": 7},
     {"external_id": "folded", "title": "ＷＩＤＥ Straße", "artist": "Ada", "vhifun": 1, "level": 3, "offers": "X=1.00"},
 ]

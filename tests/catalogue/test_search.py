@@ -50,6 +50,7 @@ WORDS = st.sampled_from(
         ("馆小", "茶馆小调"),
         ("zither", "Zitherspiel"),
         ("spiel ada", "Zitherspiel"),
+        ("琥珀", "Longread"),
         ("zitherspeil", "Zitherspiel"),
         ("wide STRASSE", "ＷＩＤＥ Straße"),
     ],

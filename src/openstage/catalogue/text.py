@@ -12,9 +12,12 @@ from typing import Final
 import rjieba
 
 LONGEST_WORD: Final = 64
-"""Characters of a word that count; the rest is cut off, in the index as in queries."""
+"""Letters of a word that count; the rest is cut off, in the index as in queries."""
 LONGEST_SOUND: Final = 8
 """Longest stretch of Chinese that is known by its whole sound or its initials, in characters."""
+
+_REMEMBERED: Final = 16
+"""Longest stretch of Chinese whose words are remembered: titles repeat, sentences don't."""
 
 # Chinese and Japanese, written without spaces. Half-width forms have become full ones before.
 _WITHOUT_SPACES: Final = (
@@ -53,7 +56,7 @@ def fold(text: str) -> str:
 
 def pieces(text: str) -> list[str]:
     """Return the pieces of text, folded: words of scripts with spaces, and whole stretches of Chinese or Japanese."""
-    return [piece[:LONGEST_WORD] for piece in _PIECE.findall(fold(text))]
+    return [piece if is_run(piece) else piece[:LONGEST_WORD] for piece in _PIECE.findall(fold(text))]
 
 
 def is_run(piece: str) -> bool:
@@ -68,7 +71,7 @@ def joined(word: str) -> str:
 
 def segments(run: str) -> list[str]:
     """Return the words of a stretch of Chinese, one after the other."""
-    return list(_segments(run))
+    return list(_segments(run) if len(run) <= _REMEMBERED else rjieba.cut(run))
 
 
 def indexed_words(text: str) -> list[str]:
@@ -76,7 +79,7 @@ def indexed_words(text: str) -> list[str]:
     words: list[str] = []
     for piece in pieces(text):
         if is_run(piece):
-            words += _searched_segments(piece)
+            words += _searched_segments(piece) if len(piece) <= _REMEMBERED else rjieba.cut_for_search(piece)
         else:
             words.append(joined(piece))
             if "'" in piece:
@@ -119,24 +122,24 @@ def sounds(text: str) -> list[str]:
     return list(found)
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def _segments(run: str) -> tuple[str, ...]:
     return tuple(rjieba.cut(run))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def _searched_segments(run: str) -> tuple[str, ...]:
     return tuple(rjieba.cut_for_search(run))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def syllables(run: str) -> tuple[str, ...]:
     """Return how a stretch of Chinese sounds, character by character, without tones."""
     # Word by word: the sound of a character depends on its word, and words repeat.
     return tuple(syllable for word in _segments(run) for syllable in _word_syllables(word))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def _word_syllables(word: str) -> tuple[str, ...]:
     # Half a second and 50 MB, which most servers and commands never need.
     from pypinyin import lazy_pinyin  # noqa: PLC0415
@@ -144,7 +147,7 @@ def _word_syllables(word: str) -> tuple[str, ...]:
     return tuple(fold(syllable) for syllable in lazy_pinyin(word))
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def _sounds(run: str) -> tuple[str, ...]:
     found = dict.fromkeys(syllable_pairs(run))
     for word in {*_segments(run), run}:
