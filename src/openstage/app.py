@@ -162,7 +162,7 @@ def assemble(settings: Settings, database: Database, keys: Keys) -> Services:
         catalogue=Catalogue(database, settings),
         licensing=Licensing(database, settings),
         billing=BillingAccounts(database, settings),
-        ledger=Ledger(database),
+        ledger=Ledger(database, settings),
         certificates=Certificates(database, store, CertificateKeys(database, keys), settings),
         operations=Operations(database, works, intake, tasks),
         signer=signer,

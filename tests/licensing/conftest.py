@@ -18,5 +18,5 @@ def shop(module_database: Database, module_settings: Settings) -> Shop:
         Apps(module_database, module_settings, Keys.load(module_settings.folder)),
         Licensing(module_database, module_settings),
         BillingAccounts(module_database, module_settings),
-        Ledger(module_database),
+        Ledger(module_database, module_settings),
     )

@@ -65,7 +65,7 @@ async def add_item(
     title: str = "Beginner's Luck",
     artist: str = "Z01803360",
     price: str = "21.00",
-    offer: str = "SSTK音乐-全媒体",
+    offer: str = "全媒体",
     file_name: str = "beginners-luck.mp3",
     content: bytes = b"ID3 the sound of it " * 500,
     instruments: Sequence[int] = (),

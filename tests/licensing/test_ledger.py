@@ -3,17 +3,24 @@
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openstage.database.engine import Connection
-from openstage.licensing.errors import BadAmount, CreditExceeded
-from openstage.licensing.ledger import amount_of
+from openstage.database.dump import dump, restore
+from openstage.database.engine import Connection, Database
+from openstage.licensing.billing import BillingAccounts
+from openstage.licensing.errors import BadAmount, CreditExceeded, CurrencyChanged
+from openstage.licensing.ledger import Ledger, amount_of
+from openstage.licensing.models import Order
+from openstage.licensing.service import Licensing
+from openstage.settings import Settings
 from tests.licensing.shelf import Item, add_item
 from tests.licensing.shop import Shop
+from tests.support.database import TestServer
 
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(FEW, max_examples=200)
@@ -195,3 +202,40 @@ def test_amounts_are_exact(text: str) -> None:
     with pytest.raises(BadAmount):
         amount_of(text)
     assert amount_of("1250") == amount_of(" 1250.0 ") == Decimal("1250.00")
+
+
+async def test_a_restored_ledger_is_whole_and_goes_on(
+    shop: Shop, items: list[Item], module_settings: Settings, postgres: TestServer, tmp_path: Path
+) -> None:
+    customer = await shop.customer()
+    await shop.buy(customer, items[1])
+    await shop.ledger.pay(customer.id, Decimal("5.00"))
+    async with shop.database.transaction() as connection:
+        row = await (await connection.execute("select pg_export_snapshot()")).fetchone()
+        assert row
+        await asyncio.to_thread(dump, module_settings.database_url, tmp_path / "dump", snapshot=row[0])
+    with postgres.database(migrated=False) as address:
+        await asyncio.to_thread(restore, address, tmp_path / "dump")
+        async with Database(address, largest=2) as restored:
+            settings = module_settings.model_copy(update={"database_url": address})
+            billing, ledger = BillingAccounts(restored, settings), Ledger(restored, settings)
+            assert (await billing.of(customer.client_id)).owed == Decimal("16.00")
+            await Licensing(restored, settings).purchase(customer.id, Order(items[1].audio_id, items[1].offer_id, "B"))
+            assert (await billing.of(customer.client_id)).owed == Decimal("37.00")
+            assert await ledger.check() == []
+
+
+async def test_a_ledger_keeps_its_currency(shop: Shop, items: list[Item], module_settings: Settings) -> None:
+    customer = await shop.customer()
+    bought = await shop.buy(customer, items[1])
+    changed = module_settings.model_copy(update={"currency": "EUR"})
+    licensing, ledger = Licensing(shop.database, changed), Ledger(shop.database, changed)
+    with pytest.raises(CurrencyChanged, match="back to CNY"):
+        await licensing.purchase(customer.id, Order(items[1].audio_id, items[1].offer_id, "B"))
+    with pytest.raises(CurrencyChanged):
+        await ledger.pay(customer.id, Decimal("1.00"))
+    await licensing.refund(bought.id, "")
+    assert await shop.owed(customer) == 0
+    fresh = await shop.customer()
+    purchase, _ = await licensing.purchase(fresh.id, Order(items[1].audio_id, items[1].offer_id, "B"))
+    assert purchase.currency == "EUR"

@@ -128,12 +128,14 @@ async def test_test_apps_are_marked_and_never_billed(shop: Shop) -> None:
     bought = await shop.buy(customer, item)
     assert bought.is_test
     assert bought.price == Decimal("21.00")
+    assert (await shop.buy(customer, item, "B")).id != bought.id == (await shop.buy(customer, item)).id
     await shop.licensing.refund(bought.id, "tried")
     assert await shop.owed(customer) == 0
     assert await shop.ledger.lines(customer.id) == []
     await shop.billing.set_test(customer.client_id, is_test=False)
     with pytest.raises(CreditExceeded):
-        await shop.buy(customer, item)
+        await shop.buy(customer, item)  # the like of it was bought, but only as a test
+    assert await shop.purchases(customer) == 2
 
 
 async def test_a_refund_gives_back_once_and_lets_the_same_be_bought_again(shop: Shop) -> None:

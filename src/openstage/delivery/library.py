@@ -52,7 +52,7 @@ class LibraryAddresses:
         self._base = settings.base("media")
 
     def preview(self, track: Track) -> str:
-        """Make a fresh address of a track's preview; empty where it has no file."""
+        """Make a fresh address of a track's preview; empty where it has no file, or has been removed."""
         return self._of_track(track, PREVIEW)
 
     def waveform(self, track: Track) -> str:
@@ -68,7 +68,7 @@ class LibraryAddresses:
         return self._address(f"purchase-{purchase.id}", delivered_name(purchase))
 
     def _of_track(self, track: Track, name: str) -> str:
-        return self._address(f"track-{track.id}", name) if track.file else ""
+        return self._address(f"track-{track.id}", name) if track.file and not track.removed_at else ""
 
     def _address(self, item: str, name: str) -> str:
         return f"{self._base}/library/{self._signer.address(item, name)}/{item}/{quote(name, safe='')}"

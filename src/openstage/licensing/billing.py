@@ -8,7 +8,7 @@ from typing import Any, Literal
 from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.identity.errors import UnknownApp
-from openstage.licensing.errors import BadOrder
+from openstage.licensing.errors import BadOrder, CurrencyChanged
 from openstage.licensing.models import Billing, Buyer, Member
 from openstage.settings import Settings
 
@@ -41,15 +41,26 @@ class Terms:
         return {"setting": default, "own": self.credit_limit, "none": None}[self.limit_kind]
 
 
-async def lock(connection: Connection, app_id: int) -> Terms:
-    """Hold an app's billing row, made if missing, until the transaction ends: one purchase or payment at a time."""
-    await connection.execute("insert into billing (app_id) values (%s) on conflict do nothing", (app_id,))
+async def lock(connection: Connection, app_id: int, currency: str) -> Terms:
+    """Hold an app's billing row, made if missing, until the transaction ends: one purchase or payment at a time.
+
+    Raises:
+        CurrencyChanged: the app's ledger is in another currency.
+
+    """
+    await connection.execute(
+        "insert into billing (app_id, currency) values (%s, %s) on conflict do nothing", (app_id, currency)
+    )
     cursor = await connection.execute(
-        "select is_test, limit_kind, credit_limit from billing where app_id = %s for update", (app_id,)
+        "select is_test, limit_kind, credit_limit, currency from billing where app_id = %s for update", (app_id,)
     )
     row = await cursor.fetchone()
     assert row is not None  # it was made just now, and nobody removes one
-    return Terms(*row)
+    if row[3] != currency:
+        raise CurrencyChanged(
+            f"The app's ledger is in {row[3]}, not in {currency}: set the server's `currency` back to {row[3]}."
+        )
+    return Terms(*row[:3])
 
 
 async def buyer(connection: Connection, app_id: int, third_user_id: str) -> Buyer:
@@ -132,7 +143,7 @@ class BillingAccounts:
     async def _set(self, client_id: str, assignment: str, values: dict[str, Any]) -> None:
         account = await self.of(client_id)
         async with self._database.transaction() as connection:
-            await lock(connection, account.app_id)
+            await lock(connection, account.app_id, self._settings.currency)
             await connection.execute(
                 f"update billing set {assignment}, changed_at = now() where app_id = %(app)s".encode(),
                 {**values, "app": account.app_id},

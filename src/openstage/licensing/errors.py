@@ -58,6 +58,12 @@ class PurchaseRefunded(DomainError):
         super().__init__("This purchase was refunded: its licence has ended, and its file is no longer delivered.")
 
 
+class CurrencyChanged(DomainError):
+    """The server's currency is no longer the one in which an app's ledger was begun: sums would mix the two."""
+
+    code = "licensing.currency_changed"
+
+
 class BadAmount(DomainError):
     """An amount of money is not one: not a number, negative, or finer than the currency."""
 

@@ -16,6 +16,7 @@ from openstage.database.text import storable
 from openstage.licensing import billing
 from openstage.licensing.errors import BadAmount
 from openstage.licensing.models import LedgerFault, LedgerLine, LedgerName, TransactionKind
+from openstage.settings import Settings
 
 CENT = Decimal("0.01")
 _AMOUNT = re.compile(r"\d{1,10}(?:\.\d{1,2})?", re.ASCII)
@@ -78,8 +79,9 @@ async def book(
 class Ledger:
     """The ledger as the operator sees it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
+        self._currency = settings.currency
 
     async def pay(self, app_id: int, amount: Decimal, *, reference: str = "", memo: str = "") -> bool:
         """Book what an app has paid; below zero: what it was paid back.
@@ -93,9 +95,12 @@ class Ledger:
         Returns:
             Whether it was booked; False: this reference was booked before.
 
+        Raises:
+            CurrencyChanged: the app's ledger is in another currency than the server's.
+
         """
         async with self._database.transaction() as connection:
-            await billing.lock(connection, app_id)
+            await billing.lock(connection, app_id, self._currency)
             amounts: dict[LedgerName, Decimal] = {"received": amount, "owed": -amount}
             return await book(connection, app_id, "payment", amounts, reference=reference, memo=memo)
 

@@ -49,16 +49,18 @@ async def count(connection: Connection, where: str, parameters: dict[str, Any]) 
     return int(row[0]) if row else 0
 
 
-async def earlier(connection: Connection, app_id: int, order: Order) -> Purchase | None:
+async def earlier(connection: Connection, app_id: int, order: Order, *, is_test: bool) -> Purchase | None:
     """Return the purchase that came of the same request before: by its digest, its request_id, or what it asks for.
 
-    A refunded purchase answers its own request for ever, but an order that is merely alike buys anew.
+    A refunded purchase, and a test app's once the app is a real one, answer their own request for ever, but an order
+    that is merely alike buys anew.
     """
     parameters = {
         "app": app_id, "digest": order.digest, "request": order.request_id, "track": order.audio_id,
         "offer": order.offer_id, "warrant": order.warrant_name, "third": order.third_user_id, "within": REPEAT_SECONDS,
+        "test": is_test,
     }  # fmt: skip
-    alike = f"""{_SAME} and p.request_id = '' and p.refunded_at is null
+    alike = f"""{_SAME} and p.request_id = '' and p.refunded_at is null and p.is_test = %(test)s
                 and p.bought_at > clock_timestamp() - make_interval(secs => %(within)s)"""
     by = [("p.app_id = %(app)s and p.digest = %(digest)s", order.digest)]
     by += [("p.app_id = %(app)s and p.request_id = %(request)s", order.request_id)]

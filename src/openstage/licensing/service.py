@@ -58,12 +58,13 @@ class Licensing:
             NotForSale: the track has no file yet.
             RequestReused: the `request_id` came before for something else.
             CreditExceeded: the app would owe more than it may.
+            CurrencyChanged: the setting `currency` isn't what the app's ledger is in.
 
         """
         order = _checked(order)
         async with self._database.transaction() as connection:
-            terms = await billing.lock(connection, app_id)
-            if before := await queries.earlier(connection, app_id, order):
+            terms = await billing.lock(connection, app_id, self._settings.currency)
+            if before := await queries.earlier(connection, app_id, order, is_test=terms.is_test):
                 _require_same(before, order)
                 return before, True
             track, offer = await self._offered(connection, order)
@@ -111,9 +112,10 @@ class Licensing:
             UnknownPurchase: there is none.
 
         """
-        app_id = (await self.find(purchase_id)).app_id
+        bought = await self.find(purchase_id)
+        app_id = bought.app_id
         async with self._database.transaction() as connection:
-            await billing.lock(connection, app_id)
+            await billing.lock(connection, app_id, bought.currency)
             cursor = await connection.execute(
                 """
                 update purchase set refunded_at = now(), refund_reason = %s where id = %s and refunded_at is null

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from openstage.client.errors import ProtocolError
 from openstage.client.music.errors import error_for
@@ -14,6 +14,7 @@ from openstage.client.requests import Content, Reply, Request, no_envelope
 
 T = TypeVar("T")
 FORM: Final = "application/x-www-form-urlencoded"
+_EXTENDED = re.compile(r"filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)", re.ASCII)
 
 
@@ -143,9 +144,8 @@ def read_piece(request: Request, reply: Reply) -> Piece | AddressOver:
 
 def _file_name(disposition: str) -> str:
     """Read the name off a `Content-Disposition` (RFC 6266), without anything that would lead out of a folder."""
-    if not disposition:
-        return ""
+    extended = _EXTENDED.search(disposition)  # wins over the plain one (RFC 6266, 4.3)
     message = Message()
     message["Content-Disposition"] = disposition
-    name = message.get_filename() or ""
+    name = unquote(extended[1]) if extended else message.get_filename() or ""
     return name.replace("\\", "/").rpartition("/")[2].strip(". ")

@@ -2,10 +2,12 @@
 
 from typing import Any, Protocol
 
-from openstage.catalogue.models import BpmBand, Categories, Category, Level, Offer, Track
+from openstage.catalogue.models import BpmBand, Categories, Category, CategoryKind, Level, Offer, Track
 from openstage.dialects.music.dates import Dates
 from openstage.licensing.models import Purchase
 
+Named = dict[int, dict[str, Any]]
+"""Categories as the wire has them, by number."""
 ABLE_TYPE = "audio"
 """What kind of thing was bought; the document's platform also sells pictures."""
 
@@ -32,6 +34,7 @@ class Shapes:
     def __init__(self, addresses: LibraryAddresses, dates: Dates) -> None:
         self._addresses = addresses
         self._dates = dates
+        self._names: tuple[Categories | None, dict[CategoryKind, Named]] = (None, {})
 
     def listed(self, track: Track, categories: Categories) -> dict[str, Any]:
         """Return a track as searches list it (3.2)."""
@@ -45,14 +48,21 @@ class Shapes:
             "artist": track.artist,
             "duration": track.duration,
             "description": track.description,
-            "genres": named(categories.named("genre", track.genre_ids)),
-            "moods": named(categories.named("mood", track.mood_ids)),
-            "instruments": named(categories.named("instrument", track.instrument_ids)),
+            "genres": self._named(categories, "genre", track.genre_ids),
+            "moods": self._named(categories, "mood", track.mood_ids),
+            "instruments": self._named(categories, "instrument", track.instrument_ids),
         }
 
     def audio(self, track: Track, categories: Categories) -> dict[str, Any]:
         """Return a track as its detail shows it (3.3)."""
         return {"type": track.supplier, **self.listed(track, categories)}
+
+    def _named(self, categories: Categories, kind: CategoryKind, ids: list[int]) -> list[dict[str, Any]]:
+        """Return a track's categories of a kind; those that are gone are left out."""
+        if self._names[0] is not categories:  # a server keeps one object until a category changes
+            self._names = (categories, _by_kind(categories))
+        known = self._names[1][kind]
+        return [known[each] for each in ids if each in known]
 
     @staticmethod
     def permission(offer: Offer) -> dict[str, Any]:
@@ -105,6 +115,15 @@ class Shapes:
             "download_at": self._dates.write(purchase.downloaded_at),
             "refunded_at": self._dates.write(purchase.refunded_at),
         }
+
+
+def _by_kind(categories: Categories) -> dict[CategoryKind, Named]:
+    lists: dict[CategoryKind, list[Category]] = {
+        "genre": categories.genres,
+        "mood": categories.moods,
+        "instrument": categories.instruments,
+    }
+    return {kind: {item["id"]: item for item in named(items)} for kind, items in lists.items()}
 
 
 def named(items: list[Category]) -> list[dict[str, Any]]:

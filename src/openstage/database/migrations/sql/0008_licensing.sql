@@ -3,6 +3,7 @@
 -- How an app is billed; it has a row from when it first buys or the operator sets something.
 create table billing (
     app_id        bigint      primary key references app,
+    currency      text        not null check (currency ~ '^[A-Z]{3}$'),  -- of its ledger, from its first line on
     is_test       boolean     not null default false,            -- its purchases are marked and never billed
     credit_limit  numeric(14, 2) check (credit_limit >= 0),      -- what it may owe; null: as limit_kind says
     limit_kind    text        not null default 'setting' check (limit_kind in ('setting', 'own', 'none')),
