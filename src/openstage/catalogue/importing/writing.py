@@ -113,7 +113,7 @@ class Writer:
         values = dict(row.values)
         for column, kind in KINDS.items():
             if column in values:
-                values[column] = [self._categories[kind, _name_of(name)] for name in values[column]]
+                values[column] = [self._categories[kind, _parts_of(name)[0]] for name in values[column]]
         if values.get("level"):
             values["level"] = self._levels[values["level"]]
         elif "level" in values:
@@ -135,20 +135,21 @@ class Writer:
             for row in rows
             for column, kind in KINDS.items()
             for name in row.values.get(column, [])
-            if (kind, _name_of(name)) not in self._categories
+            if any((kind, part) not in self._categories for part in _parts_of(name))
         }
         for kind, text in sorted(wanted):
-            name, *aliases = [part.strip() for part in text.split(ALIASES) if part.strip()] or [text]
+            name, *aliases = _parts_of(text)
             cursor = await connection.execute(
                 """
                 insert into category (kind, name, aliases) values (%s, %s, %s)
-                on conflict (kind, name) do update set aliases = category.aliases returning id
+                on conflict (kind, name) do update
+                    set aliases = array(select distinct unnest(category.aliases || excluded.aliases)) returning id
                 """,
                 (kind, name, aliases),
             )
             row = await cursor.fetchone()
             assert row is not None
-            self._categories |= {(kind, each): row[0] for each in (name, *aliases, _name_of(text))}
+            self._categories |= {(kind, each): row[0] for each in (*aliases, name)}
 
     async def _make_offers(self, connection: Connection, rows: Iterable[Row]) -> None:
         wanted = {
@@ -170,8 +171,9 @@ class Writer:
             self._offers[name] = row[0]
 
 
-def _name_of(text: str) -> str:
-    return text.split(ALIASES, maxsplit=1)[0].strip() or text
+def _parts_of(text: str) -> list[str]:
+    """The name of a category and the other names behind it."""
+    return [part.strip() for part in text.split(ALIASES) if part.strip()] or [text]
 
 
 def _kept_or(column: str, field: str) -> str:
