@@ -121,7 +121,7 @@ class Track:
 
     @property
     def duration(self) -> int:
-        """Whole seconds, as the wire has it: a started second below a half isn't counted, none is 0."""
+        """Whole seconds, rounded, as the wire has it."""
         return (self.duration_ms + 500) // 1000
 
 

@@ -10,14 +10,15 @@ from openstage.database.engine import Connection
 
 _FILE: Final = """
     file.id, file.track_id, file.sha256, file.byte_size, file.content_type, file.file_name, file.object_key,
-    file.duration_ms, file.measured_bpm, file.measured_key, file.loudness_lufs, file.true_peak_dbtp, file.preview_key,
+    file.duration_ms, file.measured_bpm::numeric::float8, file.measured_key, file.loudness_lufs::numeric::float8,
+    file.true_peak_dbtp::numeric::float8, file.preview_key,
     file.waveform_json_key, file.waveform_png_key, file.created_at
     """
-"""Columns of a `TrackFile`, in the order of its fields."""
+"""Columns of a `TrackFile`, in the order of its fields; tempi and levels as they are written, in either format."""
 _FILE_FIELDS: Final = _FILE.count(",") + 1
 _TRACK: Final = f"""
     track.id, external_id, title, artist, description, supplier, genre_ids, mood_ids, instrument_ids, level_id, vhifun,
-    heat, coalesce(given_bpm, measured_bpm), coalesce(given_duration_ms, file.duration_ms, 0),
+    heat, coalesce(given_bpm, measured_bpm)::numeric::float8, coalesce(given_duration_ms, file.duration_ms, 0),
     coalesce(nullif(given_key, ''), measured_key, ''), track.created_at, changed_at, removed_at, {_FILE}
     """
 """Columns of a `Track`, in the order of its fields."""
@@ -31,7 +32,7 @@ TRACKS_BY_ID: Final = f"""
 """Tracks by their numbers, in the order asked for, behind the number of the asking."""
 OFFERS: Final = """
     select offer.id, track.id, name, coalesce(track_offer.price, offer.price) as price, type,
-           coalesce(given_duration_ms, file.duration_ms, 0), coalesce(given_bpm, measured_bpm)
+           coalesce(given_duration_ms, file.duration_ms, 0), coalesce(given_bpm, measured_bpm)::numeric::float8
     from track_offer join offer on offer.id = offer_id join track on track.id = track_id
     left join track_file file on file.id = track.file_id
     where track.id = any(%s) and retired_at is null order by track.id, price, offer.id

@@ -53,7 +53,8 @@ class Catalogue:
     async def tracks(self, audio_ids: Sequence[int]) -> list[Track]:
         """Return those of some tracks that are in the catalogue, in the order asked for."""
         async with self._database.connection() as connection:
-            cursor = await connection.execute(queries.TRACKS_BY_ID, (list(audio_ids),))
+            cursor = connection.cursor(binary=True)  # twice as fast for rows of many columns
+            await cursor.execute(queries.TRACKS_BY_ID, (list(audio_ids),))
             return [queries.track_of(row[1:]) for row in await cursor.fetchall()]
 
     async def file(self, file_id: int) -> TrackFile:
