@@ -45,7 +45,7 @@ async def found(catalogue: Catalogue, text: str = "", **asked: Any) -> list[str]
     return [track.title for track in (await catalogue.search(Search(text=text, **asked))).tracks]
 
 
-async def everything(catalogue: Catalogue, text: str = "", per_page: int = 100, **asked: Any) -> list[int]:
+async def everything(catalogue: Catalogue, text: str = "", per_page: int = 500, **asked: Any) -> list[int]:
     """Numbers of all that is found, page by page."""
     ids: list[int] = []
     wanted = Search(text=text, per_page=per_page, **asked)

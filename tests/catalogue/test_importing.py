@@ -26,7 +26,7 @@ from openstage.storage.objects import open_store
 from tests.support.fixtures import make_clip
 from tests.support.waiting import wait_for
 
-MANY = 45_000  # rows: more than are written at once
+MANY = 30_000  # rows: more than are written at once
 
 
 async def bring(database: Database, settings: Settings, path: Path, **options: Any) -> Report:

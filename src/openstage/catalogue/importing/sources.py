@@ -143,7 +143,7 @@ class Source:
 
         """
         if path.is_dir():
-            found = [Path(folder) / name for folder, _, names in os.walk(path, followlinks=True) for name in names]
+            found = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
             files = sorted(
                 file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts)
             )
