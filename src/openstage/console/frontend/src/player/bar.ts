@@ -26,9 +26,11 @@ function bindPosition(player: Player): void {
     seek.style.setProperty("--loaded", share(video.currentTime + player.loadedAhead, duration));
     seek.style.setProperty("--there", share(player.available, duration));
     part(root, "position").textContent = clock(position);
-    part(root, "length").textContent = clock(duration);
+    // To the nearest second, as the page's text has it: a song of 6.98 s is one of seven.
+    const length = Math.round(duration);
+    part(root, "length").textContent = clock(length);
     const form = player.source.growing ? texts.growing : texts.position;
-    const values = { position, duration, there: player.available };
+    const values = { position, duration: length, there: player.available };
     const spoken = Object.entries(values).reduce((text, [key, time]) => text.replace(`%${key}%`, clock(time)), form);
     seek.setAttribute("aria-valuetext", spoken);
   };
