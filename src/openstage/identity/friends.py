@@ -9,7 +9,7 @@ from openstage.identity.accounts import COLUMNS
 from openstage.identity.errors import NoFriend
 from openstage.identity.models import Account
 
-MOST_FRIENDS: Final = 5000
+MOST_FRIENDS: Final = 1000
 """Friends of one person: what friends publish is gathered from each of them."""
 
 
