@@ -62,6 +62,14 @@ async def test_each_gets_the_rows_of_its_own_key(counted: Counted) -> None:
     assert await SharedLookup(counted, TWICE).rows("x") == [("x",), ("x",)]
 
 
+async def test_keys_are_gathered_for_a_while_where_nobody_is_in_a_hurry(counted: Counted) -> None:
+    lookup = SharedLookup(counted, TWICE, gather=0.05)
+    first = asyncio.create_task(lookup.row("one"))
+    await asyncio.sleep(0)  # it is on its way
+    assert await asyncio.gather(first, lookup.row("two"), lookup.row("three")) == [("one",), ("two",), ("three",)]
+    assert counted.lent == 1
+
+
 async def test_those_that_wait_together_share_a_statement(counted: Counted) -> None:
     lookup = SharedLookup(counted, TWICE)
     await asyncio.gather(*(lookup.row(str(number)) for number in range(MOST_AT_ONCE)))

@@ -24,14 +24,20 @@ class SharedLookup:
     as a statement of its own would.
     """
 
-    def __init__(self, database: Database, query: LiteralString) -> None:
-        """Prepare; `query` reads the keys from one array for each column of the key, in order, and numbers them.
+    def __init__(self, database: Database, query: LiteralString, *, gather: float = 0.0) -> None:
+        """Prepare.
 
-        Its first column is that number. For example: `select asked.number, work.title from unnest(%s::text[]) with
-        ordinality as asked (slug, number) join work using (slug)`.
+        Args:
+            database: where to look.
+            query: reads the keys from one array for each column of the key, in order, and numbers them. Its first
+                column is that number. For example: `select asked.number, work.title from unnest(%s::text[]) with
+                ordinality as asked (slug, number) join work using (slug)`.
+            gather: seconds to wait for further keys before each statement, where many ask and none is in a hurry.
+
         """
         self._database = database
         self._query = query.encode()
+        self._gather = gather
         self._waiting: list[tuple[Key, asyncio.Future[Rows]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -56,6 +62,8 @@ class SharedLookup:
     async def _work(self) -> None:
         try:
             while self._waiting:
+                if self._gather:
+                    await asyncio.sleep(self._gather)
                 asked, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
                 await self._answer(asked)
         finally:

@@ -6,10 +6,11 @@ and what no call knows is ignored.
 """
 
 import asyncio
+import functools
 import json
 import re
 from collections import Counter
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 from starlette.requests import Request
@@ -85,17 +86,28 @@ def as_struct(fields: dict[str, Any], kind: type[S]) -> S:
 
     """
     known = {}
-    for field in msgspec.structs.fields(kind):
-        value = fields.get(field.encode_name)
-        empty_number = value == "" and field.type is not str
-        if value is not None and not empty_number:
-            # Whole numbers where text belongs: some clients write song ids so.
-            known[field.encode_name] = str(value) if field.type is str and type(value) is int else value
+    for name, is_text in _known_fields(kind):
+        value = fields.get(name)
+        if value is None or (value == "" and not is_text):
+            continue
+        # Whole numbers where text belongs: some clients write song ids so.
+        known[name] = str(value) if is_text and type(value) is int else value
     try:
         return msgspec.convert(known, kind, strict=False)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$.")
         raise BadInput(f"{place.rstrip('`')}: {reason}." if place else f"{reason}.") from error
+
+
+@functools.cache
+def _known_fields(kind: type[msgspec.Struct]) -> list[tuple[str, bool]]:
+    """Return the names of a record's fields on the wire, and whether each is text; to find out takes a while."""
+    return [(field.encode_name, _bare(field.type) is str) for field in msgspec.structs.fields(kind)]
+
+
+def _bare(kind: Any) -> Any:
+    """Return a type without its bounds."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _parse(text: str) -> Any:
