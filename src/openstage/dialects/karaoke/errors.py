@@ -153,6 +153,7 @@ CODES: Final[dict[type[DomainError], int]] = {
     identity.QuotaExceeded: 1205,
     storage.StorageFull: 1206,
     publishing.EmptyFile: 1207,
+    publishing.TooManyOrders: 1208,
     works.UnknownWork: 1301,
     works.WrongState: 1302,
     works.BadMetadata: 1303,
