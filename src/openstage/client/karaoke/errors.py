@@ -31,7 +31,7 @@ class RequestError(KaraokeError):
 
 
 class InvalidInputError(RequestError):
-    """1001 to 1003: the fields or the JSON that holds them."""
+    """1001 to 1003, 1008: the fields, the JSON that holds them, or a `passback` of another list."""
 
     meaning = "a field is missing or wrong"
 
@@ -120,6 +120,24 @@ class BadScopeError(AuthorisationError):
     meaning = "the app may not ask for this scope"
 
 
+class SignRefusedError(AuthorisationError):
+    """1124 to 1126: `sign` is wrong, was answered before, or this machine's clock is more than 5 minutes off."""
+
+    meaning = "the signature of the refresh is not taken; is this machine's clock right?"
+
+
+class SignUsedError(SignRefusedError):
+    """1125."""
+
+    meaning = "this signed request was answered before"
+
+
+class TicketUnknownError(AuthorisationError):
+    """1127."""
+
+    meaning = "the server knows no such ticket of this app"
+
+
 class TooManyGuessesError(AuthorisationError):
     """1130."""
 
@@ -130,6 +148,12 @@ class FileError(KaraokeError):
     """12xx."""
 
     meaning = "the server does not take this file"
+
+
+class QuotaExceededError(FileError):
+    """1205."""
+
+    meaning = "the app's quota has no room for this file; delete works or ask the operator for more"
 
 
 class WorkError(KaraokeError):
@@ -202,6 +226,7 @@ _CODES: Final[dict[int, type[KaraokeError]]] = {
     1003: InvalidInputError,
     1004: UnknownCallError,
     1005: UnknownCallError,
+    1008: InvalidInputError,
     1101: TokenInvalidError,
     1102: TokenInvalidError,
     1103: TokenExpiredError,
@@ -218,7 +243,12 @@ _CODES: Final[dict[int, type[KaraokeError]]] = {
     1121: RefreshInvalidError,
     1122: CodeInvalidError,
     1123: BadScopeError,
+    1124: SignRefusedError,
+    1125: SignUsedError,
+    1126: SignRefusedError,
+    1127: TicketUnknownError,
     1130: TooManyGuessesError,
+    1205: QuotaExceededError,
     1301: WorkNotFoundError,
 }
 

@@ -93,6 +93,7 @@ class Performance:
     song_name: str = ""
     song_type: int = 0
     publish_type: int = 0
+    """Who may see it, as `Access` numbers it."""
     share_type: int = 0
     score: int = 0
     score_rank: int = 0
@@ -108,10 +109,15 @@ class Performance:
     segment_end: int = 0
     sentence_count: int = 0
     imei: str = ""
+    city_id: int = 0
+    """Where it was sung, as the app numbers cities; 0: where the singer lives. Openstage's own."""
 
     def wire(self) -> dict[str, Any]:
-        """The fields as they are sent."""
-        return asdict(self)
+        """The fields as they are sent: those of the document's sample, and the others where they say something."""
+        fields = asdict(self)
+        if not self.city_id:
+            del fields["city_id"]
+        return fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from openstage.client.karaoke import wire
 from openstage.client.karaoke.errors import (
     ServerError,
     SignInError,
+    SignUsedError,
     TokenExpiredError,
     TokenInvalidError,
 )
@@ -100,11 +101,19 @@ class UserSession:
             raise SignInError(
                 "the user's token has ended, and only who has the app's secret can refresh it: ask the app's server"
             )
-        request = wire.refresh(app.hosts, app.app, self.openid, tokens.refresh_token)
-        renewed = await app.send(request, wire.read_tokens)
+        renewed = await self._signed(tokens.refresh_token)
         if renewed.refresh_token:
             return renewed
         return Tokens(renewed.access_token, tokens.refresh_token, renewed.expires_at)  # it is used again and again
+
+    async def _signed(self, refresh_token: str) -> Tokens:
+        """Refresh, once more a second later if another process has signed the same in this second."""
+        app = self.app
+        try:
+            return await app.send(wire.refresh(app.hosts, app.app, self.openid, refresh_token), wire.read_tokens)
+        except SignUsedError:
+            await app.transport.sleep(1.0)
+        return await app.send(wire.refresh(app.hosts, app.app, self.openid, refresh_token), wire.read_tokens)
 
 
 async def _call(keeper: TokenKeeper, send: Callable[[Tokens], Awaitable[T]]) -> T:
