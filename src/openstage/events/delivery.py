@@ -34,6 +34,8 @@ JITTER: Final = 0.1
 LONGEST_RETRY_AFTER: Final = 3600.0
 """Seconds for which a receiver may ask to be left alone beyond its turn."""
 _GONE: Final = 410
+_CONNECTIONS: Final = 3
+"""Connections to the database that the deliveries of one process use at once."""
 
 _log = get_logger("callbacks")
 
@@ -97,6 +99,8 @@ class Delivery:
         self._apps = SigningApps(database, keys)
         self._outbound = outbound or Outbound.of(settings)
         self._jitter = jitter
+        # Many deliveries wait for others at once; few of them may wait for the database, which media work needs too.
+        self._few = asyncio.Semaphore(_CONNECTIONS)
 
     async def run(self, event_id: int) -> None:
         """Try to deliver an event once, if it is its time and there is room; enter what comes next.
@@ -126,43 +130,42 @@ class Delivery:
 
     # --- claiming -----------------------------------------------------------------------------------------------
     async def _claim(self, event_id: int) -> _Claimed | None:
-        token = secrets.token_hex(8)
-        async with self._database.transaction() as connection:
-            found = await (await connection.execute("select app_id from event where id = %s", (event_id,))).fetchone()
-            if found is None:
-                return None
-            app_id = int(found[0])
-            await jobs.take_turns(connection, app_id)
-            # One that is being delivered is claimed anew: its job runs here, so whoever had it is gone.
+        """Claim an event if it is its time; without room, leave it to whoever ends a delivery (`jobs.release`).
+
+        One that is under way is claimed anew: its job runs here, so whoever had it is gone.
+        """
+        async with self._few, self._database.transaction() as connection:
+            await jobs.take_turn_of(connection, event_id)
             row = await (
                 await connection.execute(
                     """
-                    select client_id, host from event e join app on app.id = app_id
-                    where e.id = %s and (e.state = 'doing' or e.state = 'waiting' and due_at <= now())
+                    with this as (
+                        select e.id, e.state = 'doing' or (
+                            select count(*) < %(per_app)s and count(*) filter (where other.host = e.host) < %(per_host)s
+                            from event other where other.app_id = e.app_id and other.state = 'doing') as has_room
+                        from event e
+                        where e.id = %(id)s and (e.state = 'doing' or (e.state = 'waiting' and e.due_at <= now()))
+                    ), held as (
+                        update event set held = true from this where event.id = this.id and not has_room
+                    ), claimed as (
+                        update event set state = 'doing', held = false, claim = %(token)s, attempts = attempts + 1
+                        from this where event.id = this.id and has_room returning event.*
+                    ), begun as (
+                        insert into event_attempt (event_id, number) select id, attempts from claimed
+                    )
+                    select c.id, c.app_id, client_id, claim, attempts, tries, public_id, work_id, kind, sequence, url,
+                           data, c.created_at
+                    from claimed c join app on app.id = c.app_id
                     """,
-                    (event_id,),
+                    {
+                        "id": event_id,
+                        "token": secrets.token_hex(8),
+                        "per_app": jobs.MOST_PER_APP,
+                        "per_host": jobs.MOST_PER_HOST,
+                    },
                 )
             ).fetchone()
-            if row is None:
-                return None
-            client_id, host = row
-            if not await jobs.has_room(connection, event_id, app_id, host):
-                await connection.execute("update event set held = true where id = %s", (event_id,))
-                return None
-            event = await (
-                await connection.execute(
-                    """
-                    update event set state = 'doing', held = false, claim = %s, attempts = attempts + 1 where id = %s
-                    returning attempts, tries, public_id, work_id, kind, sequence, url, data, created_at
-                    """,
-                    (token, event_id),
-                )
-            ).fetchone()
-            assert event is not None  # it has been found in this transaction, under the app's lock
-            await connection.execute(
-                "insert into event_attempt (event_id, number) values (%s, %s)", (event_id, event[0])
-            )
-        return _Claimed(event_id, app_id, client_id, token, *event)
+        return _Claimed(*row) if row else None
 
     # --- sending ------------------------------------------------------------------------------------------------
     async def _send(self, claimed: _Claimed) -> _Result:
@@ -196,15 +199,20 @@ class Delivery:
     # --- settling -----------------------------------------------------------------------------------------------
     async def _settle(self, claimed: _Claimed, result: _Result) -> None:
         wait = self._wait(claimed.tries, result)
-        async with self._database.transaction() as connection:
+        async with self._few, self._database.transaction() as connection:
             await jobs.take_turns(connection, claimed.app_id)
             cursor = await connection.execute(
                 """
-                update event
-                set state = %(state)s, claim = '', tries = tries + %(failed)s,
-                    due_at = now() + make_interval(secs => %(wait)s),
-                    ended_at = case when %(state)s = 'waiting' then null else now() end
-                where id = %(id)s and claim = %(token)s
+                with settled as (
+                    update event
+                    set state = %(state)s, claim = '', tries = tries + %(failed)s,
+                        due_at = now() + make_interval(secs => %(wait)s),
+                        ended_at = case when %(state)s = 'waiting' then null else now() end
+                    where id = %(id)s and claim = %(token)s returning id
+                )
+                update event_attempt
+                set seconds = %(seconds)s, outcome = %(outcome)s, status = %(status)s, excerpt = %(excerpt)s
+                from settled where event_id = settled.id and number = %(attempt)s
                 """,
                 {
                     "id": claimed.id,
@@ -212,24 +220,15 @@ class Delivery:
                     "state": result.outcome if wait is None else "waiting",
                     "failed": int(result.outcome == "failed"),
                     "wait": wait or 0.0,
+                    "seconds": result.seconds,
+                    "outcome": result.outcome,
+                    "status": result.status,
+                    "excerpt": storable(result.excerpt)[:LONGEST_EXCERPT],
+                    "attempt": claimed.attempt,
                 },
             )
             if not cursor.rowcount:
                 return
-            await connection.execute(
-                """
-                update event_attempt set seconds = %s, outcome = %s, status = %s, excerpt = %s
-                where event_id = %s and number = %s
-                """,
-                (
-                    result.seconds,
-                    result.outcome,
-                    result.status,
-                    storable(result.excerpt)[:LONGEST_EXCERPT],
-                    claimed.id,
-                    claimed.attempt,
-                ),
-            )
             if wait is not None:
                 await jobs.enter(connection, claimed.id, in_seconds=wait)
             if result.outcome == "gone":
@@ -246,7 +245,7 @@ class Delivery:
 
     async def _put_back(self, claimed: _Claimed) -> None:
         try:
-            async with self._database.transaction() as connection:
+            async with self._few, self._database.transaction() as connection:
                 await jobs.take_turns(connection, claimed.app_id)
                 await connection.execute(
                     "update event set state = 'waiting', claim = '', due_at = now() where id = %s and claim = %s",

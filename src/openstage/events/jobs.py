@@ -75,19 +75,11 @@ async def take_turns(connection: Connection, app_id: int) -> None:
     await connection.execute("select pg_advisory_xact_lock(%s, %s)", (_CLAIMS, app_id % 2**31))
 
 
-async def has_room(connection: Connection, event_id: int, app_id: int, host: str) -> bool:
-    """Return whether one more delivery may be under way, by the bounds of its app and its host."""
-    row = await (
-        await connection.execute(
-            """
-            select count(*), count(*) filter (where host = %s) from event
-            where app_id = %s and state = 'doing' and id <> %s
-            """,
-            (host, app_id, event_id),
-        )
-    ).fetchone()
-    assert row is not None  # counts always give a row
-    return bool(row[0] < MOST_PER_APP and row[1] < MOST_PER_HOST)
+async def take_turn_of(connection: Connection, event_id: int) -> None:
+    """Take the turn of the app that is told an event (`take_turns`); nothing happens if there is none."""
+    await connection.execute(
+        "select pg_advisory_xact_lock(%s, (app_id %% 2147483648)::int) from event where id = %s", (_CLAIMS, event_id)
+    )
 
 
 async def release(connection: Connection, app_id: int, most: int = 1) -> int:
@@ -105,7 +97,7 @@ async def release(connection: Connection, app_id: int, most: int = 1) -> int:
         How many.
 
     """
-    rows = await (
+    row = await (
         await connection.execute(
             """
             with recursive busy as (
@@ -125,11 +117,22 @@ async def release(connection: Connection, app_id: int, most: int = 1) -> int:
                 order by coalesce(doing, 0) + first.place, due_at, id
                 limit least(%(most)s, greatest(%(per_app)s - (select coalesce(sum(doing), 0) from busy), 0))
             )
-            update event set held = false where id in (select id from next) returning id
+            , freed as (
+                update event set held = false where id in (select id from next) returning id
+            )
+            select count(*), procrastinate_defer_jobs_v1(array_agg(
+                row (%(queue)s, %(task)s, 0, 'event:' || id, null, jsonb_build_object('event_id', id), null)
+                    ::procrastinate_job_to_defer_v1 order by id))
+            from freed having count(*) > 0
             """,
-            {"app": app_id, "most": most, "per_host": MOST_PER_HOST, "per_app": MOST_PER_APP},
+            {
+                "app": app_id,
+                "most": most,
+                "per_host": MOST_PER_HOST,
+                "per_app": MOST_PER_APP,
+                "queue": CALLBACK_QUEUE,
+                "task": DELIVER,
+            },
         )
-    ).fetchall()
-    for (event_id,) in sorted(rows):
-        await enter(connection, event_id)
-    return len(rows)
+    ).fetchone()
+    return int(row[0]) if row else 0
