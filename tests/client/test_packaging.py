@@ -1,5 +1,6 @@
 """The client is installable alone: the wheel asks for httpx, and the client imports nothing else."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from tests.licensing.papers import make_certificate, make_signer
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -36,7 +39,8 @@ def test_the_wheel_needs_nothing_but_httpx(wheel: Path) -> None:
         [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         needed = metadata.PathDistribution(zipfile.Path(archive, name.removesuffix("METADATA"))).requires or []
         assert [need.partition(">")[0] for need in needed if "extra ==" not in need] == ["httpx"]
-        assert "openstage/py.typed" in archive.namelist()
+        files = {"openstage/py.typed", "openstage/licensing/certificate.typ", "openstage/demo/pieces.toml"}
+        assert files <= set(archive.namelist())
 
 
 def run_alone(site: Path, packages: set[str], program: str) -> list[str]:
@@ -98,7 +102,8 @@ def test_the_client_works_where_only_httpx_is_installed(wheel: Path, tmp_path: P
         """,
     )
     assert where.startswith(str(tmp_path))
-    assert all(name.startswith("openstage.client") for name in names.split())
+    own = {"openstage.certificate_file"}  # stands alone, too: the form of a certificate's file
+    assert all(name.startswith("openstage.client") or name in own for name in names.split())
 
 
 def test_openstage_upload_works_where_only_the_cli_extra_is_installed(wheel: Path, tmp_path: Path) -> None:
@@ -113,6 +118,25 @@ def test_openstage_upload_works_where_only_the_cli_extra_is_installed(wheel: Pat
         """,
     )
     assert any("--piece-size" in line for line in lines)
+
+
+def test_a_certificate_is_verified_where_only_the_cli_and_verify_extras_are_installed(
+    wheel: Path, tmp_path: Path
+) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    paper, keys = tmp_path / "certificate.pdf", tmp_path / "keys.json"
+    signer = make_signer()
+    paper.write_bytes(make_certificate(signer))
+    keys.write_text(json.dumps({"keys": [signer.jwk]}))
+    program = f"""
+        from openstage.cli import main
+        sys.argv = ["openstage", "certificate", "verify", {str(paper)!r}, "--keys", {str(keys)!r}, "--json"]
+        main()
+        """
+    [line] = run_alone(tmp_path / "site", {"httpx", "rich", "typer", "cryptography"}, program)
+    assert json.loads(line)["valid"] is True
+    with pytest.raises(AssertionError, match=r"pip install 'openstage\[verify\]'"):
+        run_alone(tmp_path / "site", {"httpx", "rich", "typer"}, program)
 
 
 def test_without_the_cli_extra_the_command_says_what_to_install(wheel: Path, tmp_path: Path) -> None:

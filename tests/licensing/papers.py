@@ -1,5 +1,6 @@
 """Certificates without a server: facts as a purchase gives them, keys, pages as text and as a picture."""
 
+import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,11 @@ class Signer:
     @property
     def keys(self) -> dict[str, bytes]:
         return {self.key_id: self.public}
+
+    @property
+    def jwk(self) -> dict[str, str]:
+        x = base64.urlsafe_b64encode(self.public).rstrip(b"=").decode()
+        return {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": self.key_id}
 
     def sign(self, pdf: bytes, facts: Mapping[str, Any]) -> bytes:
         """A signed file, as `Certificates` makes it."""

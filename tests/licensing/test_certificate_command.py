@@ -1,7 +1,6 @@
 """`openstage certificate …`, as an operator and as a stranger with nothing but the file and the public keys run it."""
 
 import asyncio
-import base64
 import json
 import os
 import subprocess
@@ -73,7 +72,7 @@ async def test_a_certificate_from_the_operator_to_the_stranger(
 def test_what_was_changed_or_comes_from_elsewhere_is_refused(tmp_path: Path) -> None:
     ours, stranger = make_signer(1), make_signer(2)
     keys = tmp_path / "keys.json"
-    keys.write_text(json.dumps({"keys": [make_jwk(ours.key_id, ours.public)]}))
+    keys.write_text(json.dumps({"keys": [ours.jwk]}))
     paper = tmp_path / "certificate.pdf"
 
     paper.write_bytes(make_certificate(stranger))
@@ -101,8 +100,3 @@ def test_what_is_wrong_with_the_keys_is_said(tmp_path: Path, keys: str | None, s
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def make_jwk(key_id: str, public: bytes) -> dict[str, str]:
-    x = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
-    return {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": key_id}
