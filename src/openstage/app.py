@@ -74,7 +74,6 @@ from openstage.settings import Settings, load
 from openstage.storage.objects import ObjectStore, open_store
 from openstage.uploads.service import Uploads
 from openstage.works.listing import Listing
-from openstage.works.recordings import Recordings
 from openstage.works.service import Works
 from openstage.works.songs import Songs
 from openstage.works.visibility import Visibility
@@ -213,7 +212,7 @@ def _karaoke(services: Services) -> list[KaraokeCalls]:
         works,
         UserCalls(authorisation, profiles, services.listing, Songs(services.database)),
         RecordingCalls(services.settings, authorisation, services.uploads, services.recordings),
-        Playing(authorisation, Recordings(services.database), services.visibility, services.addresses),
+        Playing(authorisation, services.listing, services.visibility, services.addresses),
     ]
 
 

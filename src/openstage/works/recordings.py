@@ -9,13 +9,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
-from openstage.database.engine import Connection, Database
-from openstage.database.lookups import SharedLookup
-from openstage.database.text import storable
+from openstage.database.engine import Connection
 from openstage.settings import Settings
-from openstage.works.errors import UnknownWork
 from openstage.works.models import Access, Work
-from openstage.works.queries import COLUMNS
 from openstage.works.service import new_slug
 
 UGC_ID_BYTES: Final = 24
@@ -88,16 +84,8 @@ _ABOUT: Final[LiteralString] = (
 RECORDING_COLUMNS: Final[LiteralString] = (
     f"recording.work_id, ugc_id, share_id, {_ABOUT}, coalesce(recording.city_id, 0)"
 )
-"""Columns of a `Recording`, in the order that `recording_of` reads."""
+"""Columns of a `Recording`, in the order that `recorded_work_of` reads."""
 _WORK_FIELDS: Final = len(dataclasses.fields(Work))
-
-
-def _lookup(column: LiteralString) -> LiteralString:
-    return (
-        f"select asked.number, {COLUMNS}, {RECORDING_COLUMNS}"
-        f" from unnest(%s::text[]) with ordinality as asked (name, number) join recording on {column} = asked.name"
-        " join work on work.id = recording.work_id where deleted_at is null"
-    )
 
 
 def play_address(settings: Settings, share_id: str) -> str:
@@ -110,14 +98,10 @@ def share_address(settings: Settings, share_id: str) -> str:
     return f"{settings.base('media')}/s/{share_id}"
 
 
-def recording_of(row: tuple[Any, ...]) -> Recording:
-    """Return the recording of a row of `RECORDING_COLUMNS`."""
-    return Recording(row[0], row[1], row[2], About(*row[3:]))
-
-
 def recorded_work_of(row: tuple[Any, ...]) -> RecordedWork:
     """Return the work and recording of a row of `queries.COLUMNS` and `RECORDING_COLUMNS`."""
-    return RecordedWork(Work(*row[:_WORK_FIELDS]), recording_of(row[_WORK_FIELDS:]))
+    work_id, ugc_id, share_id, *about = row[_WORK_FIELDS:]
+    return RecordedWork(Work(*row[:_WORK_FIELDS]), Recording(work_id, ugc_id, share_id, About(*about)))
 
 
 async def create(connection: Connection, work_id: int, about: About) -> Recording:
@@ -140,31 +124,3 @@ async def create(connection: Connection, work_id: int, about: About) -> Recordin
     )
     await connection.execute("update work set access = %s where id = %s", (ACCESS[about.publish_type], work_id))
     return recording
-
-
-class Recordings:
-    """Looks recordings up. Who may see one is not decided here: see `works.visibility`."""
-
-    def __init__(self, database: Database) -> None:
-        self._by_ugc_id = SharedLookup(database, _lookup("ugc_id"))
-        self._by_share_id = SharedLookup(database, _lookup("share_id"))
-
-    async def by_ugc_id(self, ugc_id: str) -> RecordedWork:
-        """Return a recording and its work, in whatever state, by the name its singer's apps have for it.
-
-        Raises:
-            UnknownWork: there is none, or it is deleted.
-
-        """
-        return await _found(self._by_ugc_id, ugc_id)
-
-    async def by_share_id(self, share_id: str) -> RecordedWork:
-        """Return a recording and its work, in whatever state, by the name in its share address; raises UnknownWork."""
-        return await _found(self._by_share_id, share_id)
-
-
-async def _found(lookup: SharedLookup, name: str) -> RecordedWork:
-    row = await lookup.row(storable(name))
-    if row is None:
-        raise UnknownWork("There is no such recording.")
-    return recorded_work_of(row)

@@ -15,8 +15,8 @@ from openstage.dialects.karaoke.envelope import reply
 from openstage.dialects.karaoke.errors import CODES, FAILURE, Call, WrongMethod
 from openstage.dialects.karaoke.headers import Authorisation, header
 from openstage.works.errors import UnknownWork, WrongState
+from openstage.works.listing import Listing
 from openstage.works.models import Work
-from openstage.works.recordings import Recordings
 from openstage.works.stages import STAGES
 from openstage.works.visibility import ANYBODY, Audience, Viewer, Visibility, viewer_of
 
@@ -50,12 +50,12 @@ class Playing:
     def __init__(
         self,
         authorisation: Authorisation,
-        recordings: Recordings,
+        listing: Listing,
         visibility: Visibility,
         addresses: MediaAddresses,
     ) -> None:
         self._authorisation = authorisation
-        self._recordings = recordings
+        self._listing = listing
         self._visibility = visibility
         self._addresses = addresses
 
@@ -73,10 +73,12 @@ class Playing:
             return Response(status_code=204, headers=_HEADERS)
         if request.method not in {"GET", "HEAD"}:
             raise WrongMethod(f"This address takes GET, not {request.method}.")
-        work = (await self._recordings.by_share_id(request.path_params["share_id"])).work
-        audience = await self._visibility.audience(work, await self._viewer(request))
-        if audience is None or STAGES[work.state] == "gone":
+        found = await self._listing.by_share_id(request.path_params["share_id"])
+        viewer = await self._viewer(request)
+        audience = await self._visibility.audience(found.work, viewer) if found else None
+        if found is None or audience is None or STAGES[found.work.state] == "gone":
             raise UnknownWork("There is no such recording.")
+        work = found.work
         address = await self._address(work, audience, request.query_params.get("format", ""))
         if address is None:
             return _not_yet(work)
