@@ -62,7 +62,7 @@ async def add_item(
     database: Database,
     store: ObjectStore | None = None,
     *,
-    title: str = "Beginner's Luck",
+    title: str = "A piece",
     artist: str = "Z01803360",
     price: str = "21.00",
     offer: str = "全媒体",

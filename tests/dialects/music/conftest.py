@@ -42,7 +42,7 @@ async def music(music_settings: Settings) -> AsyncIterator[MusicServer]:
             Apps(database, settings, keys),
             Licensing(database, settings),
             BillingAccounts(database, settings),
-            Ledger(database),
+            Ledger(database, settings),
         )
         yield MusicServer(address, http, shop, open_store(settings))
 

@@ -87,11 +87,21 @@ async def test_filters_that_cannot_be(own: App, fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("fields", "code"),
     [({"keyword": "(云南"}, 1202), ({"keyword": "a and"}, 1202), ({"keyword": "x" * 10_000}, 1202),
-     ({"mood_id": "x"}, 1002), ({"bpm_id": 77}, 1002), ({"duration_from": -1}, 1002), ({"is_vhifun": 2}, 1002),
+     ({"mood_id": "x"}, 1002), ({"bpm_id": "fast"}, 1002), ({"duration_from": -1}, 1002), ({"is_vhifun": 2}, 1002),
      ({"can_purchase": "true"}, 1002), ({"sort": "price"}, 1002), ({"level_type": HUGE}, 1002)],
 )  # fmt: skip
 async def test_searches_that_cannot_be(own: App, fields: dict[str, Any], code: int) -> None:
     assert await own.code("search", **fields) == code
+
+
+@pytest.mark.parametrize("value", [2**31, 2**53 + 1, 2**63 - 1])
+async def test_numbers_as_large_as_can_be_break_nothing(own: App, value: int) -> None:
+    for name in ("genre_id", "mood_id", "instrument_id", "bpm_id", "duration_from", "duration_to", "level_type"):
+        fields: dict[str, Any] = {name: value}
+        reply = await own.reply("search", **fields)
+        assert reply.json()["result"] or code_of(reply) == 1002, name
+    assert await own.code("detail", audio_id=value) == 1201
+    assert await own.code("purchase-detail", purchase_id=value) == 1301
 
 
 @pytest.mark.parametrize(

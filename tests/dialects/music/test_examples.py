@@ -107,14 +107,15 @@ async def shelf(music: MusicServer) -> dict[str, Item]:
             for category in each:
                 await connection.execute(
                     "insert into category (id, kind, name, position) values (%s, %s, %s, %s)",
-                    (category["id"], kind, category["name"], 1 if category["id"] in {80, 81, 612} else 0),  # type: ignore[index]
+                    (category["id"], kind, category["name"], 1 if category["id"] in {80, 81, 612} else 0),
                 )
         for number, name, price in ((35, "SSTK音乐-全媒体", 21), (33, "HD", 5), (27, "xxxxx", 812.5)):
             await connection.execute(
                 "insert into offer (id, name, price) overriding system value values (%s, %s, %s)",
                 (number, name, price),
             )
-    found = {"listed": await add_item(database, music.store, audio_id=505947, instruments=[80, 81])}
+    listed: dict[str, Any] = {"audio_id": 505947, "title": "Beginner's Luck", "offer": "SSTK音乐-全媒体"}
+    found = {"listed": await add_item(database, music.store, instruments=[80, 81], **listed)}
     found["bought"] = await add_item(
         database, music.store, audio_id=8126014, title="Bought", offer="HD", price="5.00", bpm=120
     )
