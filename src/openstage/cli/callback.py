@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -55,7 +56,7 @@ def list_events(
         print_json([_record(each) for each in found])
         return
     print_table(
-        ["id", "kind", "no.", "state", "tries", "status", "next", "to"],
+        ["id", "kind", "no.", "state", "attempts", "status", "next", "to"],
         (
             (
                 each.public_id,
@@ -86,7 +87,7 @@ def show(
     if as_json:
         print_json(_record(found.event) | {"log": [dataclasses.asdict(each) for each in found.attempts]})
         return
-    print_record(_record(found.event))
+    print_record(_record(found.event) | {"data": json.dumps(found.event.data, ensure_ascii=False)})
     typer.echo()
     print_table(
         ["attempt", "began", "seconds", "outcome", "status", "answer"],
@@ -107,7 +108,7 @@ def show(
 
 @app.command()
 def replay(
-    event_ids: Annotated[list[str] | None, typer.Argument(metavar="[EVENT_ID]...", help="Events' ids.")] = None,
+    event_ids: Annotated[list[str] | None, typer.Argument(metavar="EVENT_ID", help="Events' ids, evt_…")] = None,
     *,
     client_id: App = None,
     state: InState = None,
