@@ -46,6 +46,11 @@ _LETTERS: Final = str.maketrans(
 )
 
 
+def warm_up() -> None:
+    """Load what the first use would load: dictionaries of words and of sounds."""
+    syllables("云南")
+
+
 def fold(text: str) -> str:
     """Return text without what doesn't count in a search: case, accents of Latin letters, full and half width."""
     if text.isascii():

@@ -114,19 +114,26 @@ class Compiler:
     def _run_widths(self, run: str) -> list[Callable[[], Query | None]]:
         segments = text.segments(run)
         return [
-            lambda: every(self._segment(segment) for segment in segments),
-            lambda: _scored(every(self._term("parts", pair) for pair in text.bigrams(run))),
+            lambda: self._run(run, segments),
+            lambda: _scored(self._side_by_side(run)),
             lambda: self._misspelt(run),
             lambda: _most([self._segment(segment) for segment in segments]) if len(segments) > 1 else None,
         ]
+
+    def _run(self, run: str, segments: Sequence[str]) -> Query:
+        """All words of a stretch; or, however the text was cut, the stretch itself."""
+        words = every(self._segment(segment) for segment in segments)
+        return words if len(segments) == 1 else some([words, self._side_by_side(run)])
+
+    def _side_by_side(self, run: str) -> Query:
+        return every(self._term("parts", pair) for pair in text.bigrams(run))
 
     def _segment(self, segment: str) -> Query:
         """A word that the text is cut into; where no text was cut so, its characters side by side."""
         if self._known(segment):
             return self._word(segment)
-        pairs = every(self._term("parts", pair) for pair in text.bigrams(segment))
         named = {kind: ids for kind, ids in self._names.inside(segment).items() if ids}
-        return _scored(some([pairs, *self._categories(named)]))
+        return _scored(some([self._side_by_side(segment), *self._categories(named)]))
 
     def _misspelt(self, run: str) -> Query | None:
         """A stretch that sounds so, or that shares all pairs of characters but those with one wrong character."""

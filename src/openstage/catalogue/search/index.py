@@ -11,7 +11,7 @@ from typing import Final
 
 import psycopg
 
-from openstage.catalogue import queries
+from openstage.catalogue import queries, text
 from openstage.catalogue.errors import BadValue, TooDeep
 from openstage.catalogue.models import DEEPEST, LARGEST_PAGE, Categories, Search
 from openstage.catalogue.query.nodes import Node
@@ -177,6 +177,8 @@ class SearchIndex:
         followed = self._folder.followed(generation) if generation else None
         if generation is None or followed is None or followed.schema != SCHEMA:
             return None
+        if self._reader is None:
+            text.warm_up()  # rather now than in the first search that needs it
         return Reader(open_index(generation))
 
     # --- the indexer ------------------------------------------------------------------------------------------
