@@ -208,10 +208,12 @@ class _Rest:
 
     async def drop(self) -> None:
         """Read the rest and forget it, unless it is longer or slower than any call's body."""
+        if self._ended or self._waits:
+            return
         left = REST_BYTES
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REST_SECONDS):
-                while left > 0 and not self._ended and not self._waits:
+                while left > 0 and not self._ended:
                     left -= len((await self.receive()).get("body", b""))
 
 
