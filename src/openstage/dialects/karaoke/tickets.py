@@ -7,7 +7,6 @@ The bodies of both calls are ours: the document names the paths alone. They answ
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -152,8 +151,7 @@ class TicketCalls:
         finally:
             for task in (waiting, gone):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(waiting, gone, return_exceptions=True)
 
     async def _app(self, request: Request, body: TicketRequest) -> App:
         """Return the app that asks: its server by the secret, a device of it by an app-level token."""
