@@ -31,7 +31,7 @@ def test_from_an_empty_folder_to_a_proven_licence(tmp_path: Path) -> None:
     env |= {"OPENSTAGE_DATA": str(tmp_path / "none"), "OPENSTAGE_LISTEN": f"127.0.0.1:{free_port()}"}
     command = [sys.executable, "-m", "openstage.cli"]
     done = subprocess.run(
-        [*command, "demo", "music", "--out", str(out), "--json"],
+        [*command, "demo", "music", "--pieces", "6", "--out", str(out), "--json"],
         env=env, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

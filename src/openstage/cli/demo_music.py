@@ -19,6 +19,7 @@ from openstage.cli.output import print_json, size
 from openstage.cli.upload import fail
 from openstage.client import ClientError
 from openstage.client.music import MusicLibrary, Offer, Track, verify_certificate
+from openstage.demo.music import Piece, pieces
 from openstage.demo.music_folder import write_catalogue
 from openstage.demo.playback import PlaybackError, decode
 from openstage.demo.server import DemoServer, NoServerError
@@ -43,6 +44,9 @@ def music(
     catalogue_only: Annotated[
         bool, typer.Option("--catalogue-only", help="Fill the running server's catalogue, and end.")
     ] = False,
+    count: Annotated[
+        int, typer.Option("--pieces", min=6, max=len(pieces()), help="How many pieces; the first six are needed.")
+    ] = len(pieces()),
     out: Annotated[
         Path | None, typer.Option("--out", help="Keep the music, its certificate and the public keys in this folder.")
     ] = None,
@@ -60,7 +64,7 @@ def music(
             if catalogue_only and found.own:
                 raise NoServerError("no server runs here that could be filled: start it with `openstage serve`")  # noqa: TRY301
             demonstration = Demonstration(found, steps, Path(scratch), out or Path(scratch, "bought"))
-            demonstration.fill()
+            demonstration.fill(pieces()[:count])
             page = "" if catalogue_only else demonstration.run(given=bool(client_id))
             if as_json:
                 print_json({"server": found.url, "own_server": found.own, "page_url": page, "steps": steps.done})
@@ -83,10 +87,10 @@ class Demonstration:
     scratch: Path
     out: Path
 
-    def fill(self) -> None:
-        """Synthesise the pieces, and import them."""
+    def fill(self, wanted: list[Piece]) -> None:
+        """Synthesise pieces, and import them."""
         with self.steps.step("Synthesise music") as step:
-            metadata = write_catalogue(self.scratch, step.show)
+            metadata = write_catalogue(self.scratch, step.show, wanted)
             files = [path for path in self.scratch.iterdir() if path != metadata]
             step.note = (
                 f"{len(files)} pieces, {size(sum(path.stat().st_size for path in files))}: tempo, key, sound differ"
