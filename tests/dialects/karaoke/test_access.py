@@ -96,7 +96,7 @@ async def case(stage: Karaoke) -> Case:
         )
         return row is not None and not row[0]
 
-    await wait_until(whole, within=60, what="everything is made of the recording")
+    await wait_until(whole, within=150, what="everything is made of the recording")
     return Case(
         karaoke,
         people,

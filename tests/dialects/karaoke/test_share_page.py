@@ -55,7 +55,7 @@ async def shared(stage: Karaoke) -> Shared:
         )
         return bool(row and row[0])
 
-    await wait_until(whole, within=60, what="everything is made of the recording")
+    await wait_until(whole, within=150, what="everything is made of the recording")
     return Shared(stage, singer, made)
 
 
