@@ -28,7 +28,7 @@ SHORTEST_PART, SHORTEST_TYPO, SHORTEST_BEGINNING = 3, 4, 2
 
 
 class Reach(IntEnum):
-    """How widely the words of a bare list are meant: exactly, also as parts or by sound, also with a letter wrong."""
+    """How widely the words of a bare list are meant: exactly, also as parts or pinyin, Chinese also misspelt."""
 
     EXACT = 0
     PARTS = 1
