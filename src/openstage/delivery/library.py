@@ -1,7 +1,8 @@
 """Addresses of the music library: previews, waveforms, and files that were bought.
 
-`/library/<token>/<what>-<number>/<name>`: the token is signed and expires as those of other media do, and is bound to
-what stands after it. Whether it may still be had is asked of the database each time.
+`/library/<token>/<what>-<number>/<name>`: the token is signed and expires as those of other media do. It is bound to a
+track, whose preview and waveforms it opens, or to a purchase and the name of its file. Whether it may still be had is
+asked of the database each time.
 """
 
 import re
@@ -51,26 +52,20 @@ class LibraryAddresses:
         self._signer = signer
         self._base = settings.base("media")
 
-    def preview(self, track: Track) -> str:
-        """Make a fresh address of a track's preview; empty where it has no file, or has been removed."""
-        return self._of_track(track, PREVIEW)
+    def of_track(self, track: Track) -> tuple[str, str, str]:
+        """Make fresh addresses of a track's preview, its waveform as a picture, and its waveform as numbers.
 
-    def waveform(self, track: Track) -> str:
-        """Make a fresh address of the picture of a track's waveform; empty where it has no file."""
-        return self._of_track(track, WAVEFORM)
-
-    def waveform_data(self, track: Track) -> str:
-        """Make a fresh address of a track's waveform as numbers; empty where it has no file."""
-        return self._of_track(track, WAVEFORM_DATA)
+        They are empty where it has no file, or has been removed. One token opens all three: pages hold many tracks.
+        """
+        if track.file is None or track.removed_at is not None:
+            return "", "", ""
+        item = f"track-{track.id}"
+        folder = f"{self._base}/library/{self._signer.address(item, '')}/{item}/"
+        return folder + PREVIEW, folder + WAVEFORM, folder + WAVEFORM_DATA
 
     def download(self, purchase: Purchase) -> str:
         """Make a fresh address of the file that was bought, in original quality."""
-        return self._address(f"purchase-{purchase.id}", delivered_name(purchase))
-
-    def _of_track(self, track: Track, name: str) -> str:
-        return self._address(f"track-{track.id}", name) if track.file and not track.removed_at else ""
-
-    def _address(self, item: str, name: str) -> str:
+        item, name = f"purchase-{purchase.id}", delivered_name(purchase)
         return f"{self._base}/library/{self._signer.address(item, name)}/{item}/{quote(name, safe='')}"
 
 
@@ -110,12 +105,13 @@ class Library:
 
         """
         token, item, name = (request.path_params[part] for part in ("token", "item", "name"))
-        self._signer.verify(token, item, name)
         found = _ITEM.fullmatch(item)
+        of_track = found is not None and found["what"] == "track"
+        self._signer.verify(token, item, "" if of_track else name)
         if found is None:
             raise MediaGone(_GONE)
         number = int(found["number"])
-        return await (self._of_track(number, name) if found["what"] == "track" else self._bought(request, number))
+        return await (self._of_track(number, name) if of_track else self._bought(request, number))
 
     async def _of_track(self, track_id: int, name: str) -> Response:
         try:

@@ -15,14 +15,8 @@ ABLE_TYPE = "audio"
 class LibraryAddresses(Protocol):
     """Addresses that this dialect hands out; they live for 10 minutes."""
 
-    def preview(self, track: Track) -> str:
-        """Return an address of a track's preview; empty where it has no file."""
-
-    def waveform(self, track: Track) -> str:
-        """Return an address of the picture of its waveform."""
-
-    def waveform_data(self, track: Track) -> str:
-        """Return an address of its waveform as numbers."""
+    def of_track(self, track: Track) -> tuple[str, str, str]:
+        """Return addresses of a track's preview, its waveform as a picture, and as numbers; empty: it has no file."""
 
     def download(self, purchase: Purchase) -> str:
         """Return an address of a file that was bought."""
@@ -38,13 +32,14 @@ class Shapes:
 
     def listed(self, track: Track, categories: Categories) -> dict[str, Any]:
         """Return a track as searches list it (3.2)."""
+        preview, waveform, waveform_data = self._addresses.of_track(track)
         return {
             "id": track.id,
             "title": track.title,
             "bpm": beats(track.bpm),
-            "preview_mp3_url": self._addresses.preview(track),
-            "waveform_url": self._addresses.waveform(track),
-            "origin_waveform_url": self._addresses.waveform_data(track),
+            "preview_mp3_url": preview,
+            "waveform_url": waveform,
+            "origin_waveform_url": waveform_data,
             "artist": track.artist,
             "duration": track.duration,
             "description": track.description,
