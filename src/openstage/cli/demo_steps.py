@@ -71,7 +71,7 @@ def found_server(
         client_id: id of an app on it; empty: one is found or made.
         client_secret: the app's secret.
         steps: where this is shown.
-        own: settings of an own server.
+        own: settings of an own server; by default it listens where this machine's settings say, if that is free.
 
     Raises:
         NoServerError: there is none.
@@ -88,7 +88,7 @@ def found_server(
         raise NoServerError(f"no Openstage answers at {url}")
     with contextlib.ExitStack() as stack:
         with steps.step("Start a server of its own") as step:
-            listen = settings.listen if _free(settings) else "127.0.0.1:0"
+            listen = own.pop("listen", "") or (settings.listen if _free(settings) else "127.0.0.1:0")
             found = stack.enter_context(temporary_server(listen, **own))
             step.note = f"{found.url}, with a temporary data folder"
         yield found

@@ -1,6 +1,9 @@
 """`openstage demo karaoke` against a real server, and the parts it is made of."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -14,6 +17,7 @@ from openstage.cli.demo_karaoke import qr_rows
 from openstage.client.karaoke import callback_secret
 from openstage.demo.receiver import NoCallbackError, receiving
 from openstage.demo.song import make_song
+from tests.conftest import free_port
 from tests.support.openstage_server import OpenstageServer
 
 ADDRESS = "http://192.168.100.200:8080/qr/abcdefghijkm"
@@ -66,3 +70,19 @@ def test_the_receiver_believes_only_what_is_signed(tmp_path: Path) -> None:
         assert httpx.post(receiver.callback_url, json={"type": "ugc.published", "data": {}}).status_code == 400
         with pytest.raises(NoCallbackError, match="was not believed"):
             receiver.wait("ugc", {"ugc.published"}, 0.1)
+
+
+@pytest.mark.slow
+def test_the_demonstration_with_a_server_of_its_own(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENSTAGE_")}
+    environment |= {"OPENSTAGE_LISTEN": "127.0.0.1:0", "OPENSTAGE_DATA": str(tmp_path / "none")}
+    command = [sys.executable, "-m", "openstage.cli", "demo", "karaoke", "--confirm", "--json"]
+    command += ["--public-url", f"http://localhost:{port}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["own_server"] is True
+    assert told["share_url"].startswith(f"http://localhost:{port}/s/")
+    assert [step["name"] for step in told["steps"]].count("Delete it") == 2
+    assert not (tmp_path / "none").exists()
