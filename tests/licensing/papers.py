@@ -40,7 +40,7 @@ def make_facts(**changes: Any) -> dict[str, Any]:
             "artist": changes.get("artist", "Z01803360"),
             "duration_ms": changes.get("duration_ms", 128_400),
         },
-        "scope": {"id": 35, "name": changes.get("offer", "SSTK音乐-全媒体"), "type": "all"},
+        "scope": {"id": 35, "name": changes.get("offer", "全媒体 All media"), "type": "all"},
         "price": "812.50",
         "currency": "CNY",
         "bought_at": "2026-11-21T16:41:47+08:00",

@@ -67,7 +67,7 @@ async def office(shop: Shop, module_settings: Settings) -> AsyncIterator[Office]
         Route("/favicon.ico", built.icon),
     ]
     pages = CertificatePages(certificates, Renderer(module_settings, built)).routes()
-    item = await add_item(shop.database, store, title=f"彩云之南 {HOSTILE}", price="812.50")
+    item = await add_item(shop.database, store, title=f"彩云之南 {HOSTILE}", offer="全媒体 All media", price="812.50")
     async with serving(Starlette(routes=[*pages, *static])) as address:
         yield Office(address, shop, certificates, item)
 
@@ -82,7 +82,7 @@ async def test_it_tells_what_is_licensed_but_neither_price_nor_accounts(office: 
         "广州汽车集团股份有限公司",
         "彩云之南",
         purchase.sha256,
-        "SSTK音乐-全媒体",
+        "全媒体 All media",
         "MP3 (audio/mpeg), 10,000 bytes",
     ):
         assert shown in page.text

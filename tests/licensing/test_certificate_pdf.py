@@ -35,7 +35,7 @@ def test_everything_of_a_licence_stands_there_in_both_languages() -> None:
         "Z01803360",
         "ID505947",
         "Duration2:08",
-        "SSTK音乐-全媒体",
+        "全媒体Allmedia",
         "Type:all",
         "CNY812.50",
         "2026-11-2116:41:47(UTC+08:00)",

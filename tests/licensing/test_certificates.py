@@ -14,6 +14,7 @@ from openstage.licensing.certificate_keys import CertificateKeys, key_set
 from openstage.licensing.certificates import Certificates
 from openstage.licensing.errors import UnknownCertificate
 from openstage.licensing.models import Purchase
+from openstage.server.backup import OBJECTS
 from openstage.settings import Settings
 from openstage.storage.objects import ObjectStore, open_store
 from tests.licensing.papers import qr_of, text_of
@@ -38,7 +39,7 @@ def make_certificates(database: Database, settings: Settings, store: ObjectStore
 
 @pytest.fixture(scope="module")
 async def item(module_database: Database, store: ObjectStore) -> Item:
-    return await add_item(module_database, store, title="彩云之南", file_name="彩云之南.mp3", price="812.50")
+    return await add_item(module_database, store, title="彩云之南", offer="全媒体 All media", price="812.50")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ async def test_a_certificate_certifies_the_purchase(
     assert facts["licensee"]["account"] == {"id": purchase.main.id, "name": purchase.main.name}
     assert facts["licensee"]["member"] == {"id": purchase.buyer.id, "name": purchase.buyer.name}
     assert facts["track"] == {"id": item.audio_id, "title": "彩云之南", "artist": "Z01803360", "duration_ms": 28000}
-    assert facts["scope"] == {"id": item.offer_id, "name": "SSTK音乐-全媒体", "type": "all"}
+    assert facts["scope"] == {"id": item.offer_id, "name": "全媒体 All media", "type": "all"}
     assert (facts["price"], facts["currency"]) == ("812.50", "CNY")
     assert facts["file"]["sha256"] == purchase.sha256
     assert facts["licensor"] == facts["issuer"] == module_settings.base()
@@ -185,3 +186,13 @@ async def test_the_list_of_keys_is_one_that_others_read(certificates: Certificat
     assert {"kty", "crv", "x", "kid", "use"} == set(newest)
     assert (newest["kty"], newest["crv"], newest["use"]) == ("OKP", "Ed25519", "sig")
     assert all(len(key["x"]) == 43 for key in listed)
+
+
+async def test_a_backup_takes_certificates_and_what_was_sold_along(
+    certificates: Certificates, shop: Shop, customer: Customer, item: Item, module_database: Database
+) -> None:
+    purchase = await shop.buy(customer, item, "Backed up")
+    kept = await certificates.find(purchase)
+    async with module_database.connection() as connection:
+        rows = await (await connection.execute(OBJECTS.encode())).fetchall()
+    assert {kept.key, purchase.file.object_key, purchase.file.preview_key} <= {row[0] for row in rows}
