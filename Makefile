@@ -53,7 +53,7 @@ format: install-dev ## Format the code and mend what the linter can mend
 test: install-dev ## Install what the tests need and run the suite (under 15 minutes on two cores)
 	@bash scripts/test-packages.sh
 	$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-full
 test-full: install-dev ## The suite and its slow tier: whole format matrix, two-hour files, long fuzzing, Firefox
