@@ -294,14 +294,7 @@ class Uploads:
             staging = StagingFile(path, size=size, received=received, create=empty)
             writer = PieceWriter(self._pool, staging, lease, rivals=len(self._leases) - 1)
             try:
-                tail = b""
-                async for chunk in chunks:
-                    lease.heard()
-                    room = shortest - writer.received
-                    await writer.write(chunk[:room] if len(chunk) > room else chunk)
-                    tail += chunk[room:] if len(chunk) > room else b""
-                    if shortest + len(tail) > longest:
-                        raise BadPiece("The piece is longer than its range.")
+                tail = await writer.take_in(chunks, longest=longest)
                 if writer.received < shortest or (size and not writer.received and not tail):
                     raise BadPiece("The piece is shorter than its range.")
                 if tail:

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -219,6 +219,28 @@ class PieceWriter:
         self._gathered += len(chunk)
         if self._gathered >= self._enough or len(self._batch) >= BATCH_BUFFERS:
             await self._flush()
+
+    async def take_in(self, chunks: AsyncIterator[Buffer], *, longest: int) -> bytes:
+        """Take bytes as they arrive, up to the end of the lease; returns what came behind that.
+
+        Args:
+            chunks: the piece.
+            longest: bytes that it may have, those behind the lease included.
+
+        Raises:
+            BadPiece: more came.
+            DomainError: as `write`.
+
+        """
+        leased, tail = self._lease.end - self._lease.start, b""
+        async for chunk in chunks:
+            self._lease.heard()
+            room = leased - self.received
+            await self.write(chunk[:room] if len(chunk) > room else chunk)
+            tail += chunk[room:] if len(chunk) > room else b""
+            if leased + len(tail) > longest:
+                raise BadPiece("The piece is longer than its range.")
+        return tail
 
     async def finish(self) -> None:
         """Store what is left and make all of it durable."""
