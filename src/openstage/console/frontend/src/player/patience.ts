@@ -19,15 +19,17 @@ export function bindPatience(player: Player): void {
     root.classList.remove("is-gathering");
     video.playbackRate = video.defaultPlaybackRate;
   };
+  const atItsEnd = () => player.available - video.currentTime < 1;
   const look = () => {
     const left = player.duration - video.currentTime;
     const enough = player.loadedAhead >= Math.min(GATHERED, left - 0.5);
-    if (enough || !player.source.growing || video.paused || video.seeking) goOn();
+    const elsewhere = video.seeking && !atItsEnd();
+    if (enough || !player.source.growing || video.paused || elsewhere) goOn();
   };
   video.addEventListener("waiting", () => {
-    // A seek, a slow line, the very beginning: the browser knows best when to go on.
-    const atItsEnd = player.available - video.currentTime < 1;
-    if (looking || !player.source.growing || video.seeking || video.paused || !atItsEnd || !video.currentTime) return;
+    // A slow line, a jump to what is there, the very beginning: the browser knows best when to go on. A jump to the end of
+    // what is there may not even arrive before more comes.
+    if (looking || !player.source.growing || video.paused || !atItsEnd() || !video.currentTime) return;
     // It goes on "playing", so that buttons and keys mean what they meant.
     video.playbackRate = 0;
     more.hidden = false;
