@@ -213,7 +213,7 @@ def test_secrets_are_in_no_error(fake: FakeCloud) -> None:
 def test_secrets_are_in_no_repr() -> None:
     tokens = Tokens("2.hidden", "hidden too", 5.0)
     cloud: Any = VideoCloud("id", "hidden", tokens=tokens)
-    for thing in (cloud, tokens, cloud._cloud, cloud._cloud._api.credentials):
+    for thing in (cloud, tokens, cloud._inner, cloud._inner._api.credentials):
         assert "hidden" not in repr(thing)
     assert repr(tokens) == "Tokens(expires_at=5.0)"
     assert Tokens("x").expires_at == math.inf

@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -131,6 +132,16 @@ def test_many_threads_refresh_an_ended_token_once(
         assert (kept.access_token, kept.refresh_token) == (*renewed, old.refresh_token)
         # A later run of the program knows the user by the openid alone.
         assert Karaoke(*credentials, openstage.address, token_store=store).user(singer.openid).tokens() == kept
+
+
+def test_a_device_whose_clock_is_off_refreshes_by_the_servers(
+    karaoke: Karaoke, singer: KaraokeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openstage.client.clock.time", SimpleNamespace(time=lambda: time.time() - 7200))
+    old = singer.tokens()
+    user = karaoke.user(User(singer.openid, Tokens(old.access_token, old.refresh_token, expires_at=0.0)))
+    assert user.tokens().access_token != old.access_token
+    user.info()
 
 
 def test_a_refresh_token_of_nobody_asks_to_sign_in_again(karaoke: Karaoke, singer: KaraokeUser) -> None:

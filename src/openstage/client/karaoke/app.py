@@ -3,11 +3,11 @@
 import math
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Final
 
 import httpx
 
+from openstage.client.clients import AsyncClient
 from openstage.client.errors import ProtocolError, WaitTimeoutError
 from openstage.client.exchange import Retry
 from openstage.client.karaoke import wire
@@ -29,7 +29,7 @@ CANCELLABLE_POLL: Final = 2
 """The same where somebody may give up waiting."""
 
 
-class AsyncKaraoke:
+class AsyncKaraoke(AsyncClient):
     """A karaoke platform's interface for asyncio: an app on it, and its users.
 
     One object serves any number of tasks of one event loop. Close it, or use it with `async with`.
@@ -69,8 +69,9 @@ class AsyncKaraoke:
     ) -> None:
         if not appid:
             raise ValueError("appid is needed")
+        super().__init__(_transport or AsyncioTransport(http, timeout))
         self._api = AppSession(
-            _transport or AsyncioTransport(http, timeout),
+            self._transport,
             Hosts.parse(base_url, upload_url, None),
             App(appid, secret, device_id),
             tokens=app_tokens,
@@ -85,18 +86,6 @@ class AsyncKaraoke:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._api.app.appid!r} at {self._api.hosts.api})"
-
-    async def __aenter__(self) -> "AsyncKaraoke":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close connections; users of this object can't call any more."""
-        await self._api.transport.close()
 
     async def app_tokens(self) -> Tokens:
         """Give the app's own token, which speaks for no user: for devices that shall not have the secret."""

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import httpx
 
+from openstage.client.clients import BlockingClient
 from openstage.client.exchange import Retry
 from openstage.client.karaoke.app import DEFAULT_URL, DOCUMENTED_API_URL, DOCUMENTED_UPLOAD_URL, AsyncKaraoke
 from openstage.client.karaoke.models import (
@@ -28,7 +28,7 @@ from openstage.client.tokens import Tokens, TokenStore
 from openstage.client.transport import BlockingTransport, run
 
 
-class Karaoke:
+class Karaoke(BlockingClient[AsyncKaraoke]):
     """A karaoke platform's interface: an app on it, and its users. One object serves any number of threads.
 
     Close it, or use it with `with`. Arguments, results and errors are those of `AsyncKaraoke`.
@@ -65,16 +65,18 @@ class Karaoke:
         timeout: float = 60.0,
         http: httpx.Client | None = None,
     ) -> None:
-        self._karaoke = AsyncKaraoke(
-            appid,
-            secret,
-            base_url,
-            upload_url=upload_url,
-            app_tokens=app_tokens,
-            device_id=device_id,
-            token_store=token_store,
-            retry=retry,
-            _transport=BlockingTransport(http, timeout),
+        super().__init__(
+            AsyncKaraoke(
+                appid,
+                secret,
+                base_url,
+                upload_url=upload_url,
+                app_tokens=app_tokens,
+                device_id=device_id,
+                token_store=token_store,
+                retry=retry,
+                _transport=BlockingTransport(http, timeout),
+            )
         )
 
     @classmethod
@@ -82,32 +84,17 @@ class Karaoke:
         """A client of the hosts that the document names."""
         return cls(appid, secret, DOCUMENTED_API_URL, upload_url=DOCUMENTED_UPLOAD_URL, **options)
 
-    def __repr__(self) -> str:
-        return repr(self._karaoke).removeprefix("Async")
-
-    def __enter__(self) -> "Karaoke":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close connections; users of this object can't call any more."""
-        run(self._karaoke.aclose())
-
     def app_tokens(self) -> Tokens:
         """Give the app's own token; see `AsyncKaraoke.app_tokens`."""
-        return run(self._karaoke.app_tokens())
+        return run(self._inner.app_tokens())
 
     def ticket(self, *, scope: str = "", device_name: str = "") -> Ticket:
         """Begin a sign-in by QR code; see `AsyncKaraoke.ticket`."""
-        return run(self._karaoke.ticket(scope=scope, device_name=device_name))
+        return run(self._inner.ticket(scope=scope, device_name=device_name))
 
     def ticket_status(self, ticket: Ticket | str) -> TicketStatus:
         """Ask how a sign-in stands; see `AsyncKaraoke.ticket_status`."""
-        return run(self._karaoke.ticket_status(ticket))
+        return run(self._inner.ticket_status(ticket))
 
     def wait(
         self,
@@ -118,11 +105,11 @@ class Karaoke:
         cancelled: Callable[[], bool] | None = None,
     ) -> str:
         """Wait until a person has decided; gives the code. See `AsyncKaraoke.wait`."""
-        return run(self._karaoke.wait(ticket, timeout=timeout, on_change=on_change, cancelled=cancelled))
+        return run(self._inner.wait(ticket, timeout=timeout, on_change=on_change, cancelled=cancelled))
 
     def redeem(self, code: str, *, redirect_uri: str = "", code_verifier: str = "") -> "KaraokeUser":
         """Exchange a code for a user's tokens; see `AsyncKaraoke.redeem`."""
-        return KaraokeUser(run(self._karaoke.redeem(code, redirect_uri=redirect_uri, code_verifier=code_verifier)))
+        return KaraokeUser(run(self._inner.redeem(code, redirect_uri=redirect_uri, code_verifier=code_verifier)))
 
     def sign_in(
         self,
@@ -133,12 +120,12 @@ class Karaoke:
         cancelled: Callable[[], bool] | None = None,
     ) -> "KaraokeUser":
         """Wait until a person has confirmed, and redeem the code; see `AsyncKaraoke.sign_in`."""
-        signing_in = self._karaoke.sign_in(ticket, timeout=timeout, on_change=on_change, cancelled=cancelled)
+        signing_in = self._inner.sign_in(ticket, timeout=timeout, on_change=on_change, cancelled=cancelled)
         return KaraokeUser(run(signing_in))
 
     def user(self, who: User | str) -> "KaraokeUser":
         """Speak for a user who signed in before; see `AsyncKaraoke.user`."""
-        return KaraokeUser(self._karaoke.user(who))
+        return KaraokeUser(self._inner.user(who))
 
 
 class KaraokeUser:

@@ -132,6 +132,12 @@ class SignUsedError(SignRefusedError):
     meaning = "this signed request was answered before"
 
 
+class ClockError(SignRefusedError):
+    """1126."""
+
+    meaning = "this machine's clock is more than 5 minutes off, and the server doesn't tell its own"
+
+
 class TicketUnknownError(AuthorisationError):
     """1127."""
 
@@ -245,7 +251,7 @@ _CODES: Final[dict[int, type[KaraokeError]]] = {
     1123: BadScopeError,
     1124: SignRefusedError,
     1125: SignUsedError,
-    1126: SignRefusedError,
+    1126: ClockError,
     1127: TicketUnknownError,
     1130: TooManyGuessesError,
     1205: QuotaExceededError,

@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
+from openstage.client.clock import Clock
 from openstage.client.errors import ApiError
 from openstage.client.exchange import Exchange, Retry
 from openstage.client.karaoke import wire
 from openstage.client.karaoke.errors import (
+    ClockError,
     ServerError,
     SignInError,
     SignUsedError,
@@ -39,6 +41,7 @@ class AppSession:
         self.hosts = hosts
         self.app = app
         self.store = store
+        self.clock = Clock()
         self._exchange = Exchange(transport, retry)
         self.tokens = TokenKeeper(f"{app.appid}@{hosts.api} karaoke", tokens, store, transport.lock(), self._authorise)
 
@@ -107,13 +110,20 @@ class UserSession:
         return Tokens(renewed.access_token, tokens.refresh_token, renewed.expires_at)  # it is used again and again
 
     async def _signed(self, refresh_token: str) -> Tokens:
-        """Refresh, once more a second later if another process has signed the same in this second."""
-        app = self.app
-        try:
-            return await app.send(wire.refresh(app.hosts, app.app, self.openid, refresh_token), wire.read_tokens)
-        except SignUsedError:
-            await app.transport.sleep(1.0)
-        return await app.send(wire.refresh(app.hosts, app.app, self.openid, refresh_token), wire.read_tokens)
+        """Refresh; once more by the server's clock where ours is off, or where another process signed the same."""
+        app, again = self.app, True
+        while True:
+            request = wire.refresh(app.hosts, app.app, self.openid, refresh_token, moment=int(app.clock.now()))
+            try:
+                return await app.send(request, app.clock.noting(wire.read_tokens))
+            except SignUsedError:
+                if not again:
+                    raise
+                again = False
+                await app.transport.sleep(1.0)  # another second, another signature
+            except ClockError:
+                if not app.clock.correct():
+                    raise
 
 
 async def _call(keeper: TokenKeeper, send: Callable[[Tokens], Awaitable[T]]) -> T:

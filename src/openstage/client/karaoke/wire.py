@@ -1,7 +1,6 @@
 """What goes over the wire: each call as a request made and a reply read, without any I/O."""
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -124,9 +123,8 @@ def redeem(hosts: Hosts, app: App, code: str, **extra: str) -> Request:
     return _flat(hosts, "/oauth/v2/access_token", body, repeatable=False)
 
 
-def refresh(hosts: Hosts, app: App, openid: str, refresh_token: str) -> Request:
-    """Ask for another access token of a user."""
-    moment = int(time.time())
+def refresh(hosts: Hosts, app: App, openid: str, refresh_token: str, *, moment: int) -> Request:
+    """Ask for another access token of a user; `moment`: now at the server, in seconds since the epoch."""
     body = {
         "appid": app.appid,
         "openid": openid,

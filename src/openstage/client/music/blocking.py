@@ -3,11 +3,11 @@
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
 
+from openstage.client.clients import BlockingClient
 from openstage.client.exchange import Retry
 from openstage.client.music.library import DEFAULT_URL, AsyncMusicLibrary, Sort, When
 from openstage.client.music.models import (
@@ -26,7 +26,7 @@ from openstage.client.transport import BlockingTransport, run
 T = TypeVar("T")
 
 
-class MusicLibrary:
+class MusicLibrary(BlockingClient[AsyncMusicLibrary]):
     """A music library's interface. One object serves any number of threads.
 
     Close it, or use it with `with`. Arguments, results and errors are those of `AsyncMusicLibrary`.
@@ -59,34 +59,21 @@ class MusicLibrary:
         timeout: float = 60.0,
         http: httpx.Client | None = None,
     ) -> None:
-        self._library = AsyncMusicLibrary(
-            client_id,
-            client_secret,
-            base_url,
-            prefix=prefix,
-            repeats_purchases=repeats_purchases,
-            retry=retry,
-            _transport=BlockingTransport(http, timeout),
+        super().__init__(
+            AsyncMusicLibrary(
+                client_id,
+                client_secret,
+                base_url,
+                prefix=prefix,
+                repeats_purchases=repeats_purchases,
+                retry=retry,
+                _transport=BlockingTransport(http, timeout),
+            )
         )
-
-    def __repr__(self) -> str:
-        return repr(self._library).removeprefix("Async")
-
-    def __enter__(self) -> "MusicLibrary":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close connections."""
-        run(self._library.aclose())
 
     def categories(self) -> Categories:
         """Ask for what tracks are sorted by."""
-        return run(self._library.categories())
+        return run(self._inner.categories())
 
     def search(
         self,
@@ -107,7 +94,7 @@ class MusicLibrary:
     ) -> TrackPage:
         """Search; see `AsyncMusicLibrary.search`."""
         return run(
-            self._library.search(
+            self._inner.search(
                 keyword,
                 genre_id=genre_id,
                 mood_id=mood_id,
@@ -126,11 +113,11 @@ class MusicLibrary:
 
     def tracks(self, keyword: str = "", **wanted: Any) -> Iterator[Track]:
         """Iterate over everything that a search finds; see `AsyncMusicLibrary.tracks`."""
-        return _each(self._library.tracks(keyword, **wanted))
+        return _each(self._inner.tracks(keyword, **wanted))
 
     def track(self, audio_id: int) -> TrackDetail:
         """Ask for one track and its offers; see `AsyncMusicLibrary.track`."""
-        return run(self._library.track(audio_id))
+        return run(self._inner.track(audio_id))
 
     def purchase(
         self,
@@ -143,7 +130,7 @@ class MusicLibrary:
     ) -> Bought:
         """Buy a licence, once; see `AsyncMusicLibrary.purchase`."""
         return run(
-            self._library.purchase(audio_id, offer_id, warrant_name, third_user_id=third_user_id, request_id=request_id)
+            self._inner.purchase(audio_id, offer_id, warrant_name, third_user_id=third_user_id, request_id=request_id)
         )
 
     def my_purchases(
@@ -158,22 +145,22 @@ class MusicLibrary:
     ) -> PurchasePage:
         """Ask for a page of what the app has bought; see `AsyncMusicLibrary.my_purchases`."""
         return run(
-            self._library.my_purchases(
+            self._inner.my_purchases(
                 begin=begin, end=end, downloaded=downloaded, audio_id=audio_id, page=page, per_page=per_page
             )
         )
 
     def purchases(self, **wanted: Any) -> Iterator[Purchase]:
         """Iterate over all that the app has bought; see `AsyncMusicLibrary.purchases`."""
-        return _each(self._library.purchases(**wanted))
+        return _each(self._inner.purchases(**wanted))
 
     def purchase_detail(self, purchase_id: int) -> PurchaseDetail:
         """Ask for one purchase; see `AsyncMusicLibrary.purchase_detail`."""
-        return run(self._library.purchase_detail(purchase_id))
+        return run(self._inner.purchase_detail(purchase_id))
 
     def download_address(self, purchase_id: int) -> str:
         """Ask for a fresh address of the file; see `AsyncMusicLibrary.download_address`."""
-        return run(self._library.download_address(purchase_id))
+        return run(self._inner.download_address(purchase_id))
 
     def download(
         self,
@@ -183,15 +170,15 @@ class MusicLibrary:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Path:
         """Download what was bought, going on where an earlier run stopped; see `AsyncMusicLibrary.download`."""
-        return run(self._library.download(purchase_id, target, on_progress=on_progress))
+        return run(self._inner.download(purchase_id, target, on_progress=on_progress))
 
     def certificate(self, purchase_id: int) -> bytes:
         """Ask for a purchase's certificate; see `AsyncMusicLibrary.certificate`."""
-        return run(self._library.certificate(purchase_id))
+        return run(self._inner.certificate(purchase_id))
 
     def certificate_keys(self) -> bytes:
         """Ask for the public keys of certificates; see `AsyncMusicLibrary.certificate_keys`."""
-        return run(self._library.certificate_keys())
+        return run(self._inner.certificate_keys())
 
 
 def _each(items: AsyncGenerator[T, None]) -> Iterator[T]:

@@ -1,19 +1,18 @@
 """The client: `AsyncMusicLibrary`, which holds the logic. `MusicLibrary` is the same on plain threads."""
 
 import datetime as dt
-import email.utils
 import os
-import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
 
 import httpx
 
 from openstage import certificate_file
 from openstage.certificate_file import Verdict
+from openstage.client.clients import AsyncClient
+from openstage.client.clock import Clock
 from openstage.client.exchange import Exchange, Retry
 from openstage.client.music import models, wire
 from openstage.client.music.downloading import Download
@@ -39,7 +38,7 @@ Sort = Literal["relevance", "newest", "heat", "duration", "-duration", "bpm", "-
 When = dt.datetime | dt.date | str
 
 
-class AsyncMusicLibrary:
+class AsyncMusicLibrary(AsyncClient):
     """A music library's interface for asyncio. One object serves any number of tasks of one event loop.
 
     Close it, or use it with `async with`.
@@ -75,26 +74,15 @@ class AsyncMusicLibrary:
     ) -> None:
         if not (client_id and client_secret):
             raise ValueError("client_id and client_secret are needed")
+        super().__init__(_transport or AsyncioTransport(http, timeout))
         self._base = Hosts.parse(base_url, None, None).api
         self._app = wire.App(client_id, client_secret, self._base + prefix.rstrip("/"))
-        self._exchange = Exchange(_transport or AsyncioTransport(http, timeout), retry or Retry())
+        self._exchange = Exchange(self._transport, retry or Retry())
         self._repeats_purchases = repeats_purchases
-        self._clock_ahead = 0.0
+        self._clock = Clock()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._app.client_id!r} at {self._app.base})"
-
-    async def __aenter__(self) -> "AsyncMusicLibrary":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._exchange.transport.close()
 
     # --- finding --------------------------------------------------------------------------------------------------
     async def categories(self) -> Categories:
@@ -308,22 +296,13 @@ class AsyncMusicLibrary:
     ) -> T:
         """Make a call; once more by the server's own clock where ours is off."""
         repeatable = method == "GET" or self._repeats_purchases
-        dates: list[str] = []
-
-        def reading(request: Request, reply: Reply) -> T:
-            dates.append(reply.headers.get("date", ""))
-            return read(request, reply)
-
         while True:
-            now = time.time() + self._clock_ahead
-            request = self._app.request(method, call, parameters, now=now, repeatable=repeatable)
+            request = self._app.request(method, call, parameters, now=self._clock.now(), repeatable=repeatable)
             try:
-                return await self._exchange.send(request, reading)
+                return await self._exchange.send(request, self._clock.noting(read))
             except ClockError:
-                ahead = _ahead(dates[-1])
-                if ahead is None or abs(ahead - self._clock_ahead) < 1:
+                if not self._clock.correct():
                     raise
-                self._clock_ahead = ahead
 
 
 def verify_certificate(certificate: bytes, keys: bytes | str | Mapping[str, bytes]) -> Verdict:
@@ -373,11 +352,3 @@ def _written(when: When | None) -> str | None:
     if isinstance(when, dt.datetime):
         return str(int(when.timestamp())) if when.tzinfo else when.strftime("%Y-%m-%d %H:%M:%S")
     return when.isoformat() if isinstance(when, dt.date) else when
-
-
-def _ahead(date: str) -> float | None:
-    """By how many seconds a server's clock is ahead of ours, by the `Date` of its reply; None: it doesn't say."""
-    try:
-        return email.utils.parsedate_to_datetime(date).timestamp() - time.time()
-    except ValueError:
-        return None

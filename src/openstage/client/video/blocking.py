@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import httpx
 
+from openstage.client.clients import BlockingClient
 from openstage.client.exchange import Retry
 from openstage.client.tokens import Tokens, TokenStore
 from openstage.client.transport import BlockingTransport, run
@@ -23,7 +23,7 @@ from openstage.client.video.models import Addresses, Category, Page, Progress, S
 from openstage.client.video.uploading import Framing
 
 
-class VideoCloud:
+class VideoCloud(BlockingClient[AsyncVideoCloud]):
     """The video cloud's interface. One object serves any number of threads.
 
     Close it, or use it with `with`. Arguments, results and errors are those of `AsyncVideoCloud`.
@@ -63,18 +63,20 @@ class VideoCloud:
         timeout: float = 60.0,
         http: httpx.Client | None = None,
     ) -> None:
-        self._cloud = AsyncVideoCloud(
-            client_id,
-            client_secret,
-            base_url,
-            upload_url=upload_url,
-            api_url=api_url,
-            grant=grant,
-            tokens=tokens,
-            token_store=token_store,
-            framing=framing,
-            retry=retry,
-            _transport=BlockingTransport(http, timeout),
+        super().__init__(
+            AsyncVideoCloud(
+                client_id,
+                client_secret,
+                base_url,
+                upload_url=upload_url,
+                api_url=api_url,
+                grant=grant,
+                tokens=tokens,
+                token_store=token_store,
+                framing=framing,
+                retry=retry,
+                _transport=BlockingTransport(http, timeout),
+            )
         )
 
     @classmethod
@@ -91,24 +93,9 @@ class VideoCloud:
             **{"framing": "multipart", **options},
         )
 
-    def __repr__(self) -> str:
-        return repr(self._cloud).removeprefix("Async")
-
-    def __enter__(self) -> "VideoCloud":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close connections."""
-        run(self._cloud.aclose())
-
     def authorise(self) -> Tokens:
         """Make sure there is a good token, and give it; see `AsyncVideoCloud.authorise`."""
-        return run(self._cloud.authorise())
+        return run(self._inner.authorise())
 
     def upload(
         self,
@@ -128,7 +115,7 @@ class VideoCloud:
         `on_progress` is called in the threads that send, one at a time.
         """
         return run(
-            self._cloud.upload(
+            self._inner.upload(
                 file,
                 title=title,
                 description=description,
@@ -143,11 +130,11 @@ class VideoCloud:
 
     def cancel(self, file_id: str) -> None:
         """Give an unfinished upload up; see `AsyncVideoCloud.cancel`."""
-        run(self._cloud.cancel(file_id))
+        run(self._inner.cancel(file_id))
 
     def status(self, file_id: str) -> Status:
         """Ask how far a video is; see `AsyncVideoCloud.status`."""
-        return run(self._cloud.status(file_id))
+        return run(self._inner.status(file_id))
 
     def wait(
         self,
@@ -158,15 +145,15 @@ class VideoCloud:
         on_change: Callable[[Status], None] | None = None,
     ) -> Status:
         """Ask again and again until a video is in a state; see `AsyncVideoCloud.wait`."""
-        return run(self._cloud.wait(file_id, until, timeout=timeout, on_change=on_change))
+        return run(self._inner.wait(file_id, until, timeout=timeout, on_change=on_change))
 
     def list(self, *, page: int = 1, page_size: int = 20, file_ids: FileIds = ()) -> Page:
         """List published videos; see `AsyncVideoCloud.list`."""
-        return run(self._cloud.list(page=page, page_size=page_size, file_ids=file_ids))
+        return run(self._inner.list(page=page, page_size=page_size, file_ids=file_ids))
 
     def videos(self, file_ids: FileIds = ()) -> Iterator[Video]:
         """Iterate over all published videos; see `AsyncVideoCloud.videos`."""
-        videos = self._cloud.videos(file_ids)
+        videos = self._inner.videos(file_ids)
         while True:
             try:
                 yield run(videos.__anext__())
@@ -175,24 +162,24 @@ class VideoCloud:
 
     def count(self) -> int:
         """Count the user's videos; see `AsyncVideoCloud.count`."""
-        return run(self._cloud.count())
+        return run(self._inner.count())
 
     def video(self, file_id: str) -> Video:
         """Ask for one video; see `AsyncVideoCloud.video`."""
-        return run(self._cloud.video(file_id))
+        return run(self._inner.video(file_id))
 
     def addresses(self, file_id: str) -> Addresses:
         """Ask where a video can be played; see `AsyncVideoCloud.addresses`."""
-        return run(self._cloud.addresses(file_id))
+        return run(self._inner.addresses(file_id))
 
     def download_address(self, file_id: str) -> str:
         """Ask for an address to download the video from; see `AsyncVideoCloud.download_address`."""
-        return run(self._cloud.download_address(file_id))
+        return run(self._inner.download_address(file_id))
 
     def delete(self, file_ids: FileIds) -> None:
         """Delete videos; see `AsyncVideoCloud.delete`."""
-        run(self._cloud.delete(file_ids))
+        run(self._inner.delete(file_ids))
 
     def delete_all(self, *, confirm: bool) -> None:
         """Delete every video of this user; see `AsyncVideoCloud.delete_all`."""
-        run(self._cloud.delete_all(confirm=confirm))
+        run(self._inner.delete_all(confirm=confirm))

@@ -4,11 +4,11 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal
 
 import httpx
 
+from openstage.client.clients import AsyncClient
 from openstage.client.errors import WaitTimeoutError
 from openstage.client.exchange import Retry
 from openstage.client.requests import Hosts
@@ -33,7 +33,7 @@ FileIds = str | Iterable[str]
 Until = State | Literal["published", "whole", "refused", "failed", "cancelled", "gone"]
 
 
-class AsyncVideoCloud:
+class AsyncVideoCloud(AsyncClient):
     """The video cloud's interface for asyncio.
 
     One object serves any number of tasks of one event loop. Close it, or use it with `async with`.
@@ -76,9 +76,10 @@ class AsyncVideoCloud:
     ) -> None:
         if tokens is None and not (client_id and client_secret):
             raise ValueError("client_id and client_secret, or tokens, are needed")
+        super().__init__(_transport or AsyncioTransport(http, timeout))
         self._framing: Framing = framing
         self._api = Session(
-            _transport or AsyncioTransport(http, timeout),
+            self._transport,
             Hosts.parse(base_url, upload_url, api_url),
             Credentials(client_id, client_secret),
             grant or App(),
@@ -105,18 +106,6 @@ class AsyncVideoCloud:
         hosts = self._api.hosts
         where = hosts.api if hosts.api == hosts.upload else f"{hosts.api}, {hosts.upload}"
         return f"{type(self).__name__}({self._api.credentials.client_id!r} at {where})"
-
-    async def __aenter__(self) -> "AsyncVideoCloud":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._api.transport.close()
 
     async def authorise(self) -> Tokens:
         """Make sure there is a good token, and give it. Every call does this by itself.
