@@ -8,11 +8,12 @@ import sys
 import pytest
 
 PROGRAM = """
-import logging, structlog
-from openstage.observability.logs import configure, get_logger
+import logging
+from openstage.observability.logs import configure, get_logger, request_id
 configure(form={form!r}, level="info")
-with structlog.contextvars.bound_contextvars(request_id="r-1"):
-    get_logger("part").info("happened", work="w", access_token="2.secret", client_secret="s3cret")
+before = request_id.set("r-1")
+get_logger("part").info("happened", work="w", access_token="2.secret", client_secret="s3cret")
+request_id.reset(before)
 get_logger("part").debug("unheard")
 logging.getLogger("some.library").warning("library %s", "speaks")
 logging.getLogger("procrastinate.worker").info("chatter")
@@ -37,6 +38,7 @@ def test_json_lines_carry_time_level_part_and_request() -> None:
     assert event["request_id"] == "r-1"
     assert event["timestamp"].endswith("Z")
     assert library["event"] == "library speaks"
+    assert "request_id" not in library
     assert "ZeroDivisionError" in broke["exception"]
 
 

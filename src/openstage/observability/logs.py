@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import msgspec
@@ -18,7 +19,11 @@ SECRET_FIELDS = frozenset(
     {"access_token", "refresh_token", "client_secret", "secret", "token", "password", "authorization", "file_id"}
 )
 MASK = "[hidden]"
+_SIMPLE = re.compile(r"[A-Za-z0-9_./:@+,-]+")
 _AWKWARD = re.compile(r"[\s\"'=]")
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The request that is being answered here; every line that is written meanwhile carries it."""
 
 # Libraries that log what is no news to an operator.
 QUIET_LIBRARIES = {"procrastinate": logging.WARNING, "_granian": logging.WARNING, "granian": logging.WARNING,
@@ -31,7 +36,7 @@ def configure(*, form: Literal["text", "json"], level: str) -> None:
     """Set up logging for this process; lines go to standard error."""
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         mask_secrets,
@@ -94,6 +99,12 @@ def request_answered(fields: dict[str, Any]) -> None:
         sys.stderr.write(f"{_render_request(None, 'info', event)}\n")
 
 
+def _add_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if known := request_id.get():
+        event.setdefault("request_id", known)
+    return event
+
+
 def mask_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide the values of fields that usually hold secrets (a structlog processor)."""
     for field in SECRET_FIELDS & event.keys():
@@ -113,6 +124,8 @@ def _render_text(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
 def _plain(value: object) -> str:
     """Write a value so that a line can be taken apart again: quoted if it has blanks or anything unprintable."""
     text = value if isinstance(value, str) else repr(value)
+    if _SIMPLE.fullmatch(text):
+        return text
     return text if text.isprintable() and text and not _AWKWARD.search(text) else repr(text)
 
 

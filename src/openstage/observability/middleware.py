@@ -9,7 +9,6 @@ import secrets
 import time
 from typing import Any
 
-import structlog
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,13 +37,14 @@ class Observed:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
-            metrics.requests_in_flight.inc()
-            try:
-                await self._app(scope, exchange.receive, exchange.send)
-            finally:
-                metrics.requests_in_flight.dec()
-                exchange.close()
+        before = logs.request_id.set(exchange.request_id)
+        metrics.requests_in_flight.inc()
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        finally:
+            metrics.requests_in_flight.dec()
+            exchange.close()
+            logs.request_id.reset(before)
 
 
 class _Exchange:

@@ -65,7 +65,7 @@ def parse_object(text: bytes, what: str) -> dict[str, Any]:
     """
     try:
         decoded = text.decode("utf-8-sig")
-        found = _parse(decoded) if decoded.strip() else {}
+        found = _decoder.decode(decoded) if decoded.strip() else {}
     except UnicodeDecodeError as error:
         raise BadJson(f"{what} is not UTF-8.") from error
     except RecursionError as error:
@@ -110,10 +110,6 @@ def _bare(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
-def _parse(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
-
-
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -124,6 +120,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def _require_sound(found: Any, what: str) -> None:

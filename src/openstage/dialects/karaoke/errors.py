@@ -245,7 +245,7 @@ class Call:
 
     async def respond(self, request: Request) -> Response:
         """Reply to a request, whatever happens."""
-        path = request.url.path
+        path: str = request.scope["path"]  # `request.url` is put together anew for each request
         try:
             self._require_method(request)
             return await self._handler(request)
@@ -262,4 +262,4 @@ class Call:
 
     def _require_method(self, request: Request) -> None:
         if self._method and request.method != self._method:
-            raise WrongMethod(f"{request.url.path} takes {self._method}, not {request.method}.")
+            raise WrongMethod(f"{request.scope['path']} takes {self._method}, not {request.method}.")
