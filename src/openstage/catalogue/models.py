@@ -90,6 +90,30 @@ class TrackFile:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """What lists tell of a track; see `Track` for what the fields mean."""
+
+    id: int
+    external_id: str
+    title: str
+    artist: str
+    description: str
+    genre_ids: list[int]
+    mood_ids: list[int]
+    instrument_ids: list[int]
+    heat: int | None
+    bpm: float | None
+    duration_ms: int
+    has_file: bool
+    """Whether it can be heard and bought."""
+
+    @property
+    def duration(self) -> int:
+        """Whole seconds, rounded, as the wire has it."""
+        return (self.duration_ms + 500) // 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """A piece of music. `id` is its public number (`audio_id`)."""
 
@@ -120,9 +144,27 @@ class Track:
     """The file that is sold now; None: metadata only, so that it can be neither heard nor bought."""
 
     @property
+    def summary(self) -> TrackSummary:
+        """What lists tell of it."""
+        return TrackSummary(
+            id=self.id,
+            external_id=self.external_id,
+            title=self.title,
+            artist=self.artist,
+            description=self.description,
+            genre_ids=self.genre_ids,
+            mood_ids=self.mood_ids,
+            instrument_ids=self.instrument_ids,
+            heat=self.heat,
+            bpm=self.bpm,
+            duration_ms=self.duration_ms,
+            has_file=self.file is not None and self.removed_at is None,
+        )
+
+    @property
     def duration(self) -> int:
         """Whole seconds, rounded, as the wire has it."""
-        return (self.duration_ms + 500) // 1000
+        return self.summary.duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +231,7 @@ class Page:
 
     """
 
-    tracks: list[Track]
+    tracks: list[TrackSummary]
     total: int
     page: int
     per_page: int

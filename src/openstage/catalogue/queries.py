@@ -16,23 +16,25 @@ _FILE: Final = """
     """
 """Columns of a `TrackFile`, in the order of its fields; tempi and levels as they are written, in either format."""
 _FILE_FIELDS: Final = _FILE.count(",") + 1
+_BPM: Final = "coalesce(given_bpm, measured_bpm)::numeric::float8"
 _TRACK: Final = f"""
     track.id, external_id, title, artist, description, supplier, genre_ids, mood_ids, instrument_ids, level_id, vhifun,
-    heat, coalesce(given_bpm, measured_bpm)::numeric::float8, coalesce(given_duration_ms, file.duration_ms, 0),
+    heat, {_BPM}, coalesce(given_duration_ms, file.duration_ms, 0),
     coalesce(nullif(given_key, ''), measured_key, ''), track.created_at, changed_at, removed_at, {_FILE}
     """
 """Columns of a `Track`, in the order of its fields."""
 _TRACKS: Final = f"select {_TRACK} from track left join track_file file on file.id = track.file_id "
-TRACKS_BY_ID: Final = f"""
-    select asked.number, {_TRACK}
+SUMMARIES: Final = f"""
+    select track.id, external_id, title, artist, description, genre_ids, mood_ids, instrument_ids, heat, {_BPM},
+           coalesce(given_duration_ms, file.duration_ms, 0), track.file_id is not null
     from unnest(%s::bigint[]) with ordinality as asked (id, number)
     join track using (id) left join track_file file on file.id = track.file_id where removed_at is null
     order by asked.number
     """
-"""Tracks by their numbers, in the order asked for, behind the number of the asking."""
-OFFERS: Final = """
+"""Columns of `TrackSummary`, of those of some tracks that are listed, in the order asked for."""
+OFFERS: Final = f"""
     select offer.id, track.id, name, coalesce(track_offer.price, offer.price) as price, type,
-           coalesce(given_duration_ms, file.duration_ms, 0), coalesce(given_bpm, measured_bpm)::numeric::float8
+           coalesce(given_duration_ms, file.duration_ms, 0), {_BPM}
     from track_offer join offer on offer.id = offer_id join track on track.id = track_id
     left join track_file file on file.id = track.file_id
     where track.id = any(%s) and retired_at is null order by track.id, price, offer.id

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from openstage.catalogue.errors import UnknownTrack
-from openstage.catalogue.models import Track
+from openstage.catalogue.models import TrackSummary
 from openstage.catalogue.service import Catalogue
 from openstage.delivery.errors import MediaGone
 from openstage.delivery.models import StoredObject
@@ -52,12 +52,12 @@ class LibraryAddresses:
         self._signer = signer
         self._base = settings.base("media")
 
-    def of_track(self, track: Track) -> tuple[str, str, str]:
+    def of_track(self, track: TrackSummary) -> tuple[str, str, str]:
         """Make fresh addresses of a track's preview, its waveform as a picture, and its waveform as numbers.
 
-        They are empty where it has no file, or has been removed. One token opens all three: pages hold many tracks.
+        They are empty where it has no file. One token opens all three: pages hold many tracks.
         """
-        if track.file is None or track.removed_at is not None:
+        if not track.has_file:
             return "", "", ""
         item = f"track-{track.id}"
         folder = f"{self._base}/library/{self._signer.address(item, '')}/{item}/"

@@ -38,10 +38,14 @@ class Reach(IntEnum):
 class Compiler:
     """Makes queries for one state of an index; for one thread."""
 
-    def __init__(self, schema: tantivy.Schema, searcher: tantivy.Searcher, names: CategoryWords) -> None:
+    def __init__(
+        self, schema: tantivy.Schema, searcher: tantivy.Searcher, names: CategoryWords, *, deleted: int = 0
+    ) -> None:
+        """Take a state of the index; `deleted`: how many tracks its counts still hold that it has no more."""
         self._schema = schema
         self._searcher = searcher
         self._names = names
+        self._deleted = deleted
         self.widened = False
         """Whether something other than the words themselves was taken, because none has them."""
 
@@ -78,7 +82,8 @@ class Compiler:
             return some(query for width in widths[: reach + 1] if (query := width()) is not None)
         for number, width in enumerate(widths):
             query = width()
-            if query is not None and (number == len(widths) - 1 or self._matches(query)):
+            certain = number == len(widths) - 1 or (number == 0 and self._common(piece))
+            if query is not None and (certain or self._matches(query)):
                 self.widened = self.widened or number > 0
                 return query
         return Query.empty_query()
@@ -159,6 +164,14 @@ class Compiler:
     def _known(self, word: str) -> bool:
         return bool(self._names.word(word)) or any(self._searcher.doc_freq(name, word) for name in WORDS)
 
+    def _common(self, piece: str) -> bool:
+        """Whether so many tracks have a word that they can't all be deleted ones, so that one needn't be looked for.
+
+        To look for one costs as much as the search: all that match are scored.
+        """
+        words = text.segments(piece) if text.is_run(piece) else [text.joined(piece)]
+        return len(words) == 1 and any(self._searcher.doc_freq(name, words[0]) > self._deleted for name in WORDS)
+
     def _matches(self, query: Query) -> bool:
         return self._searcher.search(query, limit=1, count=False).hits != []
 
@@ -167,11 +180,14 @@ class Compiler:
 
     def _categories(self, found: Found) -> list[Query]:
         return [
-            Query.const_score_query(
-                Query.term_set_query(self._schema, CATEGORY_FIELDS[kind], sorted(ids)), CATEGORY_SCORE
-            )
+            Query.const_score_query(self._category(CATEGORY_FIELDS[kind], sorted(ids)), CATEGORY_SCORE)
             for kind, ids in found.items()
         ]
+
+    def _category(self, name: str, ids: Sequence[int]) -> Query:
+        if len(ids) == 1:  # which is most of them, and quicker than a set of one
+            return Query.term_query(self._schema, name, ids[0], "basic")
+        return Query.term_set_query(self._schema, name, list(ids))
 
 
 def every(queries: Iterable[Query]) -> Query:

@@ -72,6 +72,9 @@ class Reader:
     def __init__(self, index: tantivy.Index) -> None:
         self._schema = index.schema
         self._searcher = index.searcher()
+        # Every track has one of the two, deleted ones too until their segment is written anew.
+        held = sum(self._searcher.doc_freq("vhifun", value) for value in (0, 1))
+        self._deleted = held - self._searcher.num_docs
         self._remembered: OrderedDict[Search, Hits] = OrderedDict()
         self._names: Names | None = None
         self._lock = threading.Lock()
@@ -107,7 +110,7 @@ class Reader:
         filters = self._filters(wanted, names)
         if node is None:
             return self._page(wanted, [*filters] or [Query.all_query()], "all", ranked=False)
-        compiler = Compiler(self._schema, self._searcher, names.words)
+        compiler = Compiler(self._schema, self._searcher, names.words, deleted=self._deleted)
         query = compiler.node(node)
         hits = self._page(wanted, [query, *filters], "widened" if compiler.widened else "all")
         words = bare_words(node)

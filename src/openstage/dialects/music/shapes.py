@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from openstage.catalogue.models import BpmBand, Categories, Category, CategoryKind, Level, Offer, Track
+from openstage.catalogue.models import BpmBand, Categories, Category, CategoryKind, Level, Offer, Track, TrackSummary
 from openstage.dialects.music.dates import Dates
 from openstage.licensing.models import Purchase
 
@@ -15,7 +15,7 @@ ABLE_TYPE = "audio"
 class LibraryAddresses(Protocol):
     """Addresses that this dialect hands out; they live for 10 minutes."""
 
-    def of_track(self, track: Track) -> tuple[str, str, str]:
+    def of_track(self, track: TrackSummary) -> tuple[str, str, str]:
         """Return addresses of a track's preview, its waveform as a picture, and as numbers; empty: it has no file."""
 
     def download(self, purchase: Purchase) -> str:
@@ -30,7 +30,7 @@ class Shapes:
         self._dates = dates
         self._names: tuple[Categories | None, dict[CategoryKind, Named]] = (None, {})
 
-    def listed(self, track: Track, categories: Categories) -> dict[str, Any]:
+    def listed(self, track: TrackSummary, categories: Categories) -> dict[str, Any]:
         """Return a track as searches list it (3.2)."""
         preview, waveform, waveform_data = self._addresses.of_track(track)
         return {
@@ -50,7 +50,7 @@ class Shapes:
 
     def audio(self, track: Track, categories: Categories) -> dict[str, Any]:
         """Return a track as its detail shows it (3.3)."""
-        return {"type": track.supplier, **self.listed(track, categories)}
+        return {"type": track.supplier, **self.listed(track.summary, categories)}
 
     def _named(self, categories: Categories, kind: CategoryKind, ids: list[int]) -> list[dict[str, Any]]:
         """Return a track's categories of a kind; those that are gone are left out."""
