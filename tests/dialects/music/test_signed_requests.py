@@ -10,6 +10,7 @@ import pytest
 
 from tests.licensing.shelf import Item
 from tests.support.music import App, MusicServer, code_of, data_of, failure_of, signed, with_sign
+from tests.support.waiting import wait_until
 
 VECTORS = json.loads((Path(__file__).parents[3] / "docs" / "signing-vectors.json").read_text())["cases"]
 
@@ -25,7 +26,8 @@ async def test_an_unknown_client_is_told(music: MusicServer, app: App) -> None:
         assert code_of(await app.send("/plus/audio/categories", query)) == 1101
     assert (await app.reply("categories")).json()["result"] is True
     await music.shop.apps.set_state(app.customer.client_id, "deleted")
-    assert await app.code("categories") == 1101
+    assert await app.code("my-purchases") == 1101
+    await refused(app, 1101)
 
 
 @pytest.mark.parametrize("off", [-590, 590])
@@ -107,6 +109,25 @@ async def test_an_app_that_is_not_approved_is_told_so_if_it_signs(music: MusicSe
     assert await app.code("categories") == 1105
     app.secret = "another"
     assert await app.code("categories") == 1103
+
+
+async def test_a_frozen_app_buys_nothing_and_soon_sees_nothing(music: MusicServer, app: App, item: Item) -> None:
+    assert (await app.reply("categories")).json()["result"] is True
+    await music.shop.apps.set_state(app.customer.client_id, "frozen")
+    fields = {"audio_id": item.audio_id, "permission_id": item.offer_id, "warrant_name": "A"}
+    assert await app.code("purchase", method="POST", **fields) == 1105
+    assert await app.code("my-purchases") == 1105
+    await refused(app, 1105)
+
+
+async def refused(app: App, code: int) -> None:
+    """Wait until the catalogue is closed to an app: it may have been seen as it was for half a second."""
+
+    async def is_refused() -> bool:
+        reply = await app.reply("categories")
+        return not reply.json()["result"] and code_of(reply) == code
+
+    await wait_until(is_refused, within=5, what="the end of what was looked up before")
 
 
 async def test_the_old_secret_signs_for_a_while_after_a_rotation(music: MusicServer, app: App) -> None:

@@ -89,9 +89,11 @@ class SearchIndex:
                 f"Page {wanted.page} lies beyond the first {DEEPEST} tracks, which is as far as pages go:"
                 " narrow the search instead."
             )
-        node = parse(wanted.text)
         names = await self.names()
         reader = self._reader
+        if reader is not None and (known := reader.remembered(wanted, names)) is not None:
+            return known
+        node = parse(wanted.text)
         if reader is None:
             return await self._missing()
         return await asyncio.get_running_loop().run_in_executor(self._threads, _find, reader, wanted, node, names)

@@ -84,6 +84,14 @@ class Reader:
         """How many tracks are in it."""
         return self._searcher.num_docs
 
+    def remembered(self, wanted: Search, names: Names) -> Hits | None:
+        """Return what `find` gave before, if it was asked; takes no time."""
+        with self._lock:
+            if self._names is not names:
+                self._names = names
+                self._remembered.clear()
+            return self._remembered.get(wanted)
+
     def find(self, wanted: Search, node: Node | None, names: Names) -> Hits:
         """Return a page of what is found; `node` is the tree of `wanted.text`.
 
@@ -91,13 +99,6 @@ class Reader:
             UnknownCategory: there is no such band of tempo.
 
         """
-        with self._lock:
-            if self._names is not names:
-                self._names = names
-                self._remembered.clear()
-            known = self._remembered.get(wanted)
-        if known is not None:
-            return known
         hits = self._find(wanted, node, names)
         with self._lock:
             if self._names is names:
