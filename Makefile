@@ -65,6 +65,7 @@ test-full: install-dev ## The suite and its slow tier: whole format matrix, two-
 bench: install-dev ## Measure against peers and write bench/results/
 	@bash scripts/test-packages.sh bench
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench search
 
 .PHONY: docs
 docs: install-dev ## Make the documents that are made from code (settings, commands)

@@ -24,14 +24,6 @@ _TRACK: Final = f"""
     """
 """Columns of a `Track`, in the order of its fields."""
 _TRACKS: Final = f"select {_TRACK} from track left join track_file file on file.id = track.file_id "
-SUMMARIES: Final = f"""
-    select track.id, external_id, title, artist, description, genre_ids, mood_ids, instrument_ids, heat, {_BPM},
-           coalesce(given_duration_ms, file.duration_ms, 0), track.file_id is not null
-    from unnest(%s::bigint[]) with ordinality as asked (id, number)
-    join track using (id) left join track_file file on file.id = track.file_id where removed_at is null
-    order by asked.number
-    """
-"""Columns of `TrackSummary`, of those of some tracks that are listed, in the order asked for."""
 OFFERS: Final = f"""
     select offer.id, track.id, name, coalesce(track_offer.price, offer.price) as price, type,
            coalesce(given_duration_ms, file.duration_ms, 0), {_BPM}

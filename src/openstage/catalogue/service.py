@@ -3,11 +3,9 @@
 Functions that must be part of a purchase's transaction are in `queries.py`; those take a connection.
 """
 
-from collections.abc import Sequence
-
 from openstage.catalogue import queries
 from openstage.catalogue.errors import UnknownOffer, UnknownTrack
-from openstage.catalogue.models import Categories, Offer, Page, Search, Track, TrackFile, TrackSummary
+from openstage.catalogue.models import Categories, Offer, Page, Search, Track, TrackFile
 from openstage.catalogue.search.index import SearchIndex
 from openstage.database.engine import Database
 from openstage.settings import Settings
@@ -49,13 +47,6 @@ class Catalogue:
         if found is None:
             raise UnknownTrack
         return found
-
-    async def summaries(self, audio_ids: Sequence[int]) -> list[TrackSummary]:
-        """Return those of some tracks that are in the catalogue, in the order asked for."""
-        async with self._database.connection() as connection:
-            cursor = connection.cursor(binary=True)  # twice as fast for rows of many columns
-            await cursor.execute(queries.SUMMARIES, (f"{{{','.join(map(str, audio_ids))}}}",))
-            return [TrackSummary(*row) for row in await cursor.fetchall()]
 
     async def file(self, file_id: int) -> TrackFile:
         """Return a file of a track, also an earlier one.
@@ -103,6 +94,4 @@ class Catalogue:
 
         """
         hits = await self._index.find(wanted)
-        # What was removed in this moment is missing here, not found again on the next page.
-        tracks = await self.summaries(hits.ids) if hits.ids else []
-        return Page(tracks, hits.total, wanted.page, wanted.per_page, hits.matched)
+        return Page(hits.tracks, hits.total, wanted.page, wanted.per_page, hits.matched)

@@ -71,7 +71,7 @@ class SearchIndex:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def find(self, wanted: Search) -> Hits:
-        """Return the numbers of the tracks on a page of what is found.
+        """Return a page of what is found.
 
         Raises:
             BadQuery: the text can't be understood; its message says where.

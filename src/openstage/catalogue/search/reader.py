@@ -11,10 +11,11 @@ import tantivy
 from tantivy import FieldType, Order, Query
 
 from openstage.catalogue.errors import BadValue, UnknownCategory
-from openstage.catalogue.models import DEEPEST, BpmBand, Categories, Matched, Search, Sort
+from openstage.catalogue.models import DEEPEST, BpmBand, Categories, Matched, Search, Sort, TrackSummary
 from openstage.catalogue.query.nodes import Node, bare_words
 from openstage.catalogue.search.category_words import CategoryWords
 from openstage.catalogue.search.compiling import Compiler, Reach, every
+from openstage.catalogue.search.schema import summary_of
 
 _ORDERS: Final[dict[Sort, tuple[str, Order]]] = {
     "newest": ("by_newest", Order.Desc),
@@ -59,11 +60,16 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Numbers of the tracks of a page, in order; how many there are in all; how they match."""
+    """The tracks of a page, in order, as the index keeps them; how many there are in all; how they match."""
 
-    ids: list[int]
+    stored: list[bytes]
     total: int
     matched: Matched = "all"
+
+    @property
+    def tracks(self) -> list[TrackSummary]:
+        """The tracks; made anew each time, as pages are remembered in large numbers."""
+        return [summary_of(each) for each in self.stored]
 
 
 class Reader:
@@ -144,9 +150,9 @@ class Reader:
         else:
             name, order = _ORDERS[sort]
             found = self._searcher.search(query, limit, offset=offset, order_by_field=name, order=order)
-        ids = self._searcher.fast_field_values("id", [address for _, address in found.hits])
+        stored: list[bytes] = [self._searcher.doc(address)["summary"][0] for _, address in found.hits]
         total: int = found.count  # type: ignore[attr-defined]
-        return Hits([int(number) for number in ids if number is not None], total, matched if total else "all")
+        return Hits(stored, total, matched if total else "all")
 
     def _filters(self, wanted: Search, names: Names) -> list[Query]:
         exact = {
