@@ -64,6 +64,11 @@ class Plan:
         return min(self.excerpt, self.seconds)
 
     @property
+    def shared_seconds(self) -> int:
+        """Duration of what two workers share: six chunks at full scale, for three can't be shared equally."""
+        return min(2 * self.excerpt, self.seconds)
+
+    @property
     def chunk_seconds(self) -> float:
         """Length of chunks: the default's; of short sources a third, so that there are seams."""
         return min(40.0, max(4.0, self.ladder_seconds // 12 * 4.0))

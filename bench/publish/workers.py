@@ -40,7 +40,7 @@ class Sharing:
 
     def run(self) -> Section:
         """Measure one worker, then two."""
-        seconds = self.plan.ladder_seconds
+        seconds = self.plan.shared_seconds
         file = excerpt(LETTER, seconds, self.plan.seconds, self.say)
         self.say("one worker")
         one = self._share(file, 1)

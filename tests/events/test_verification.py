@@ -90,7 +90,29 @@ def in_java(folder: Path) -> Verify:
     return verify
 
 
-@pytest.mark.parametrize("made", [in_python, in_node, pytest.param(in_java, marks=pytest.mark.slow)])
+def in_php(folder: Path) -> Verify:
+    if shutil.which("php") is None:
+        pytest.skip("no PHP")
+    # The guide's page, told by a file what a web server would tell it.
+    page = code("php").replace("php://input", str(folder / "body"))
+    (folder / "page.php").write_text(f"{page}\necho json_encode($event == json_decode(base64_decode($argv[1]), true));")
+
+    def verify(secret: str, fields: dict[str, str], body: bytes) -> bool:
+        (folder / "body").write_bytes(body)
+        told = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in fields.items()}
+        command = ["php", "-d", "variables_order=EGPCS", "page.php", base64.b64encode(BODY.encode()).decode()]
+        environment = {"CALLBACK_SECRET": secret, "PATH": "/usr/bin:/bin", **told}
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode in (0, 255), run.stderr  # 255: it threw
+        return run.returncode == 0 and run.stdout == "true"
+
+    return verify
+
+
+@pytest.mark.parametrize(
+    "made",
+    [in_python, in_node, pytest.param(in_java, marks=pytest.mark.slow), pytest.param(in_php, marks=pytest.mark.slow)],
+)
 def test_the_guides_code_believes_what_we_sign_and_nothing_else(made: Callable[[Path], Verify], tmp_path: Path) -> None:
     verify = made(tmp_path)
     now = dt.datetime.now(dt.UTC)

@@ -95,8 +95,8 @@ class Demonstration:
             step.note = (
                 f"{len(files)} pieces, {size(sum(path.stat().st_size for path in files))}: tempo, key, sound differ"
             )
-        with self.steps.step("Import them") as step:
-            done = self.server.command("catalogue", "import", str(metadata))
+        with self.steps.step("Import them", spinner=False) as step:
+            done = self.server.command("catalogue", "import", str(metadata), shown=True)
             if done["rejected"]:
                 raise DemonstrationFailed(f"the import rejected a piece: {done['rejected'][0]['reason']}")
             step.note = ", ".join(

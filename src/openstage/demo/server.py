@@ -39,18 +39,19 @@ class DemoServer:
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     """For commands beside it; None: this program's."""
 
-    def command(self, *arguments: str, given: str = "") -> dict[str, Any]:
+    def command(self, *arguments: str, given: str = "", shown: bool = False) -> dict[str, Any]:
         """Run `openstage … --json` beside the server.
 
         Args:
             arguments: the command.
             given: its standard input.
+            shown: let it show its progress on the terminal, if there is one.
 
         Raises:
             NoServerError: it fails; the message is its own.
 
         """
-        return _command(*arguments, given=given, environment=self.environment)
+        return _command(*arguments, given=given, shown=shown, environment=self.environment)
 
     def cloud(self) -> VideoCloud:
         """Make a client."""
@@ -109,11 +110,16 @@ def _new_app(_: Path) -> dict[str, str] | None:
     return _command("app", "create", "--name", "Demonstration")
 
 
-def _command(*arguments: str, given: str = "", environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+def _command(
+    *arguments: str, given: str = "", shown: bool = False, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     command = [sys.executable, "-m", "openstage.cli", *arguments, "--json"]
-    done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=False)
+    told = None if shown and sys.stderr.isatty() else subprocess.PIPE
+    done = subprocess.run(
+        command, env=environment, input=given, stdout=subprocess.PIPE, stderr=told, text=True, check=False
+    )
     if done.returncode:
-        raise NoServerError(f"openstage {' '.join(arguments[:2])}: {done.stderr.strip()}")
+        raise NoServerError(f"openstage {' '.join(arguments[:2])}: {(done.stderr or 'it failed').strip()}")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 

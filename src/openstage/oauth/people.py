@@ -1,7 +1,7 @@
 """The pages of people: sign in, sign up, sign out, their account."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qs, quote, urlsplit
@@ -73,33 +73,37 @@ class PeoplePages:
     async def sign_in(self, request: Request) -> Response:
         """Ask for name and password, and lead on to `next`."""
         visitor = await self._browsers.visitor(request)
-        if request.method != "POST":
-            following = own_page(request.query_params.get("next", ""))
-            if visitor.account:
-                return see_other(following)
-            return await self.ask(request, visitor, "sign_in.html", following)
-        try:
-            form = await self._pages.form(request, visitor)
-        except Stale:
-            return self._pages.stale(request, visitor, "/account")
-        following = own_page(form.get("next", ""))
-        name = form.get("name", "")
-        try:
-            account = await self._identity.accounts.verify(name, form.get("password", ""), address=address_of(request))
-            return await self.enter(request, visitor, account, following)
-        except Unavailable:
-            raise
-        except DomainError as error:
-            return await self.ask(request, visitor, "sign_in.html", following, name=name, error=error)
+        if request.method != "POST" and visitor.account:
+            return see_other(own_page(request.query_params.get("next", "")))
+
+        async def verified(name: str, password: str) -> Account:
+            return await self._identity.accounts.verify(name, password, address=address_of(request))
+
+        return await self._let_in(request, visitor, "sign_in.html", verified)
 
     async def sign_up(self, request: Request) -> Response:
         """Make an account, where anybody may, and lead on to `next`."""
         visitor = await self._browsers.visitor(request)
         if not self._open:
             return see_other("/sign-in")
+
+        async def created(name: str, password: str) -> Account:
+            # Not given back: it also limits how many accounts come from one address.
+            await self._identity.guesses.charge("sign-up", address=address_of(request))
+            return await self._identity.accounts.create(name, password)
+
+        return await self._let_in(request, visitor, "sign_up.html", created)
+
+    async def _let_in(
+        self,
+        request: Request,
+        visitor: Visitor,
+        template: str,
+        account_of: Callable[[str, str], Awaitable[Account]],
+    ) -> Response:
+        """Show a form, or sign in whom `account_of` finds or makes by the name and password that it brought."""
         if request.method != "POST":
-            following = own_page(request.query_params.get("next", ""))
-            return await self.ask(request, visitor, "sign_up.html", following)
+            return await self.ask(request, visitor, template, own_page(request.query_params.get("next", "")))
         try:
             form = await self._pages.form(request, visitor)
         except Stale:
@@ -107,14 +111,12 @@ class PeoplePages:
         following = own_page(form.get("next", ""))
         name = form.get("name", "")
         try:
-            # Not given back: it also limits how many accounts come from one address.
-            await self._identity.guesses.charge("sign-up", address=address_of(request))
-            account = await self._identity.accounts.create(name, form.get("password", ""))
+            account = await account_of(name, form.get("password", ""))
             return await self.enter(request, visitor, account, following)
         except Unavailable:
             raise
         except DomainError as error:
-            return await self.ask(request, visitor, "sign_up.html", following, name=name, error=error)
+            return await self.ask(request, visitor, template, following, name=name, error=error)
 
     async def sign_out(self, request: Request) -> Response:
         """End this session, or all of them (`everywhere`)."""

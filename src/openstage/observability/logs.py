@@ -5,10 +5,12 @@ field by its usual name all the same, it is masked here.
 """
 
 import datetime as dt
+import functools
 import logging
 import re
 import sys
-from collections.abc import Callable, MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -87,16 +89,27 @@ class _StandardError:
 _render_request: Callable[..., str] | None = None
 
 
-def request_answered(fields: dict[str, Any]) -> None:
+def request_answered(fields: dict[str, str | int | float]) -> None:
     """Write the line of one request, at level `info`.
 
     Every request has one, so it takes the short way: it is rendered like any other, but its fields hold no secrets
     and are complete.
     """
-    if _render_request is not None:
-        stamp = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if _render_request is None:
+        return
+    seconds, fraction = divmod(time.time_ns(), 10**9)
+    stamp = f"{_to_the_second(seconds)}.{fraction // 1000:06}Z"
+    if _render_request is _render_text:
+        line = f"{stamp} [info] request part=http" + _written(fields)
+    else:
         event = {"timestamp": stamp, "level": "info", "event": "request", "part": "http", **fields}
-        sys.stderr.write(f"{_render_request(None, 'info', event)}\n")
+        line = _render_request(None, "info", event)
+    sys.stderr.write(f"{line}\n")
+
+
+@functools.lru_cache(maxsize=1)
+def _to_the_second(seconds: int) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _add_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -115,14 +128,18 @@ def mask_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 def _render_text(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
     timestamp, level, text = event.pop("timestamp", ""), event.pop("level", ""), event.pop("event", "")
     exception = event.pop("exception", "")
-    line = f"{timestamp} [{level}] {text}"
-    for name, value in event.items():
-        line += f" {name}={_plain(value)}"
+    line = f"{timestamp} [{level}] {text}{_written(event)}"
     return f"{line}\n{exception}" if exception else line
+
+
+def _written(fields: Mapping[str, object]) -> str:
+    return "".join([f" {name}={_plain(value)}" for name, value in fields.items()])
 
 
 def _plain(value: object) -> str:
     """Write a value so that a line can be taken apart again: quoted if it has blanks or anything unprintable."""
+    if type(value) is int or type(value) is float:
+        return repr(value)
     text = value if isinstance(value, str) else repr(value)
     if _SIMPLE.fullmatch(text):
         return text

@@ -7,7 +7,6 @@ import functools
 import re
 import secrets
 import time
-from typing import Any
 
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -84,7 +83,7 @@ class _Exchange:
         if self._received:
             metrics.received_bytes.inc(self._received)
         metrics.sent_bytes.inc(self._sent)
-        fields: dict[str, Any] = {
+        fields: dict[str, str | int | float] = {
             "method": method,
             "path": _tellable(path),
             "status": self._status,
@@ -94,7 +93,8 @@ class _Exchange:
             fields["received"] = self._received
         if self._sent:
             fields["sent"] = self._sent
-        logs.request_answered(fields | {"request_id": self.request_id})
+        fields["request_id"] = self.request_id
+        logs.request_answered(fields)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})

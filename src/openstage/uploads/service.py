@@ -20,7 +20,7 @@ from openstage.settings import Settings
 from openstage.storage.space import require_space
 from openstage.uploads.errors import BadPiece, BadSize, MissingRanges, StagingLost, UnknownUpload
 from openstage.uploads.incoming import Incoming, IncomingFiles
-from openstage.uploads.leases import TAKEOVER_SECONDS, Leases
+from openstage.uploads.leases import TAKEOVER_SECONDS, Lease, Leases
 from openstage.uploads.models import PieceReceipt, Upload
 from openstage.uploads.ranges import ByteRange
 from openstage.uploads.staging import Buffer, PieceWriter, StagingFile
@@ -298,10 +298,7 @@ class Uploads:
                 if writer.received < shortest or (size and not writer.received and not tail):
                     raise BadPiece("The piece is shorter than its range.")
                 if tail:
-                    end = start + shortest + len(tail)
-                    await self._leases.extend(file_id, lease, end)
-                    # Whoever held these bytes until now may have recorded them.
-                    staging.received = (await self._target(file_id, start, end))[2]
+                    await self._lease_more(file_id, lease, staging, start + shortest + len(tail))
                     await writer.write(tail)
                 with lease.work():
                     await writer.finish()
@@ -311,6 +308,11 @@ class Uploads:
                 return PieceReceipt(staging.md5.hexdigest(), lease.end - lease.start, whole)
             finally:
                 writer.close()
+
+    async def _lease_more(self, file_id: str, lease: Lease, staging: StagingFile, end: int) -> None:
+        await self._leases.extend(file_id, lease, end)
+        # Whoever held these bytes until now may have recorded them.
+        staging.received = (await self._target(file_id, lease.start, end))[2]
 
     async def _target(self, file_id: str, start: int, end: int) -> tuple[int, bool, list[ByteRange]]:
         """Size of an open upload, whether nothing has been received yet, and what has been of start…end."""

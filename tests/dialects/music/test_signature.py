@@ -1,5 +1,6 @@
 """Signatures against vectors that other languages' own encoders made (docs/signing-vectors.json), and their rules."""
 
+import functools
 import hashlib
 import json
 import re
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -161,3 +163,49 @@ def test_the_documented_java_helper_signs_the_vectors(tmp_path: Path) -> None:
     )
     run_helper(["javac", "-encoding", "UTF-8", "Signing.java", "Main.java"], tmp_path)
     assert run_helper(["java", "Main"], tmp_path) == wanted
+
+
+def understood(queries: list[str]) -> bool:
+    """Whether each of the vectors' parameters arrives, with a signature that the server takes."""
+    for case, query in zip(CASES.values(), queries, strict=True):
+        pairs = parse_qsl(query, keep_blank_values=True)
+        fields = dict(pairs)
+        if not case["parameters"].items() <= fields.items():
+            return False
+        if signature.reading_of(pairs, [SECRET], fields["sign"]) is not Reading.FORM:
+            return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("php") is None, reason="needs PHP")
+def test_the_documented_php_helper_signs_the_vectors(tmp_path: Path) -> None:
+    (tmp_path / "vectors.json").write_text(json.dumps([case["parameters"] for case in CASES.values()]))
+    (tmp_path / "signing.php").write_text(
+        f"""<?php
+        {HELPERS["php"]}
+        foreach (json_decode(file_get_contents('vectors.json'), true) as $fields) {{
+            echo http_build_query(signed('{CLIENT}', '{SECRET}', $fields, {NOW}), '', '&'), PHP_EOL;
+        }}
+        """
+    )
+    assert understood(run_helper(["php", "signing.php"], tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")
+def test_the_documented_go_helper_signs_the_vectors(tmp_path: Path) -> None:
+    literal = functools.partial(json.dumps, ensure_ascii=False)
+    calls = [
+        "print(url.Values{"
+        + ", ".join(f"{literal(name)}: {{{literal(value)}}}" for name, value in case["parameters"].items())
+        + "})"
+        for case in CASES.values()
+    ]
+    helper = HELPERS["go"].replace("package signing", "package main").replace("import (", 'import (\n\t"fmt"')
+    call = f'Signed("{CLIENT}", "{SECRET}", parameters, time.Unix({NOW}, 0)).Encode()'
+    body = "\n".join(calls)
+    (tmp_path / "main.go").write_text(
+        f"{helper}\nfunc print(parameters url.Values) {{ fmt.Println({call}) }}\nfunc main() {{\n{body}\n}}\n"
+    )
+    assert understood(run_helper(["go", "run", "main.go"], tmp_path))

@@ -32,6 +32,8 @@ TRACK_COLUMNS: Final = """
     removed_at is not null
     """
 """Columns of the rows that `document` takes, of `track left join track_file file on file.id = track.file_id`."""
+_TOLD: Final = 8
+"""So many of the first columns are the first fields of a `TrackSummary`."""
 REMOVED: Final = 16
 """Place of the last column: the track is no longer listed."""
 
@@ -90,41 +92,12 @@ def documents(rows: Iterable[Sequence[Any]], schema: tantivy.Schema) -> Iterable
 def document(row: Sequence[Any]) -> dict[str, Any]:
     """Return what is indexed of a row of `TRACK_COLUMNS`."""
     (
-        number,
-        external_id,
-        title,
-        artist,
-        description,
-        genres,
-        moods,
-        instruments,
-        level,
-        vhifun,
-        heat,
-        bpm,
-        duration,
-        made,
-        has_file,
-        sold,
-        _,
-    ) = row
+        number, _, title, artist, description, genres, moods, instruments, level, vhifun, heat, bpm, duration,
+        made, has_file, sold, _,
+    ) = row  # fmt: skip
     low = number % _LOW_BITS
-    told = [
-        number,
-        external_id,
-        title,
-        artist,
-        description,
-        genres,
-        moods,
-        instruments,
-        heat,
-        bpm,
-        duration or 0,
-        has_file,
-    ]
     fields: dict[str, Any] = {
-        "summary": _encode(told),
+        "summary": _encode([*row[:_TOLD], heat, bpm, duration or 0, has_file]),
         "title": " ".join(text.indexed_words(title)),
         "artist": " ".join(text.indexed_words(artist)),
         "description": " ".join(text.indexed_words(description)),
