@@ -60,9 +60,10 @@ async def test_a_track_is_found_bought_downloaded_and_proven(
     app: App, library: AsyncMusicLibrary, long_item: Item, folder: Path
 ) -> None:
     async def found() -> bool:
-        return bool((await app.reply("search", keyword="长夜")).json().get("data", {}).get("total"))
+        listed = (await app.reply("search", keyword="长夜")).json().get("data", {}).get("list", [])
+        return any(track["preview_mp3_url"] for track in listed)
 
-    await wait_until(found, what="the track in the index")
+    await wait_until(found, what="the track in the index, with its file")
     [track] = [track async for track in library.tracks("长夜", per_page=1)]
     assert (track.title, track.artist, track.bpm, track.duration) == ("长夜 Long night", "张三", 95, 28)
     detail = await library.track(track.id)
