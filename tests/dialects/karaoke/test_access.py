@@ -226,8 +226,9 @@ async def test_who_may_see_it_gets_addresses_that_play_and_end_with_their_right(
 
 async def test_a_page_that_is_open_is_told_when_it_may_see_no_more(case: Case) -> None:
     await case.set_access("public")
+    # Somebody makes something of it, as far as the page can tell; with a claim no worker takes it for forgotten.
     await case.karaoke.services.database.fetch_one(
-        "update work set pending = true where slug = %(slug)s returning id", {"slug": case.slug}
+        "update work set pending = true, claim = 'a test' where slug = %(slug)s returning id", {"slug": case.slug}
     )
     try:
         async with case.karaoke.http.stream("GET", f"/w/{case.slug}/events") as events:
@@ -241,7 +242,7 @@ async def test_a_page_that_is_open_is_told_when_it_may_see_no_more(case: Case) -
             assert told == ['data: {"stage":"gone"}'], "and the stream has ended"
     finally:
         await case.karaoke.services.database.fetch_one(
-            "update work set pending = false where slug = %(slug)s returning id", {"slug": case.slug}
+            "update work set pending = false, claim = '' where slug = %(slug)s returning id", {"slug": case.slug}
         )
         await case.set_access("public")
 

@@ -14,7 +14,8 @@ from collections import Counter
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from openstage.dialects.karaoke.errors import BadInput, BadJson, BodyTooLarge, RequestBroken
 
@@ -41,16 +42,25 @@ async def read_json(request: Request, kind: type[S]) -> S:
         ClientDisconnect: the client went away before its end.
 
     """
-    body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LONGEST_JSON:
-                    raise BodyTooLarge(f"The body has more than {LONGEST_JSON} bytes.")
+            body = await _whole(request.receive)
     except TimeoutError as error:
         raise RequestBroken(f"The body took longer than {BODY_SECONDS:g} s to arrive; send it again.") from error
-    return as_struct(parse_object(bytes(body), "The body"), kind)
+    return as_struct(parse_object(body, "The body"), kind)
+
+
+async def _whole(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > LONGEST_JSON:
+            raise BodyTooLarge(f"The body has more than {LONGEST_JSON} bytes.")
+    return body
 
 
 def parse_object(text: bytes, what: str) -> dict[str, Any]:

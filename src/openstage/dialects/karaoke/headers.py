@@ -48,7 +48,8 @@ class Authorisation:
             AppNotUsable: the app is not approved.
 
         """
-        token, app_id = header(request, "x-open-access-token"), header(request, "x-open-app-id")
+        said = _said(request)
+        token, app_id, openid = (said.get(name, "") for name in _WHO)
         if not token:
             raise TokenMissing("The header X-Open-Access-Token is missing or empty.")
         if not app_id:
@@ -56,7 +57,6 @@ class Authorisation:
         caller = await self._identity.resolve(token)
         if not _same(app_id, caller.client_id):
             raise WrongApp("The token was issued to another app than X-Open-App-ID names.")
-        openid = header(request, "x-open-id")
         if openid and not caller.uid:
             raise TokenInvalid("The token speaks for the app alone, so X-Open-ID must be left out or empty.")
         if openid and not _same(openid, caller.uid):
@@ -66,6 +66,18 @@ class Authorisation:
         if needs is not None and needs not in caller.scopes:
             raise ScopeMissing(f"The token has no scope {needs}; ask the person for it.")
         return caller
+
+
+_WHO: Final = (b"x-open-access-token", b"x-open-app-id", b"x-open-id")
+
+
+def _said(request: Request) -> dict[bytes, str]:
+    """Return what `header` does of the headers that say who calls, in one go: every call asks for them."""
+    said: dict[bytes, str] = {}
+    for name, value in request.scope["headers"]:
+        if name in _WHO and name not in said and (text := value.decode("utf-8", "replace").strip()):
+            said[name] = text
+    return said
 
 
 def device_id(request: Request) -> str:
