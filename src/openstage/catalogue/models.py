@@ -161,11 +161,6 @@ class Track:
             has_file=self.file is not None and self.removed_at is None,
         )
 
-    @property
-    def duration(self) -> int:
-        """Whole seconds, rounded, as the wire has it."""
-        return self.summary.duration
-
 
 @dataclass(frozen=True, slots=True)
 class Offer:

@@ -135,7 +135,7 @@ def list_tracks(
                 track.title,
                 track.artist,
                 None if track.bpm is None else f"{track.bpm:g}",
-                track.duration,
+                track.summary.duration,
                 len(found.offers.get(track.id, [])),
                 track.file is not None,
             )

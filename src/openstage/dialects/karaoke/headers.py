@@ -1,6 +1,7 @@
 """Who calls: the headers `X-Open-Access-Token`, `X-Open-App-ID`, `X-Open-ID` and `Device-ID`."""
 
 import hmac
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from openstage.identity.models import Caller
 from openstage.identity.scopes import Scope
 from openstage.identity.service import Identity
 
+_WHO: Final = (b"x-open-access-token", b"x-open-app-id", b"x-open-id")
 LONGEST_DEVICE_ID: Final = 128
 """Characters kept of what a device calls itself."""
 
@@ -48,7 +50,7 @@ class Authorisation:
             AppNotUsable: the app is not approved.
 
         """
-        said = _said(request)
+        said = _said(request, _WHO)
         token, app_id, openid = (said.get(name, "") for name in _WHO)
         if not token:
             raise TokenMissing("The header X-Open-Access-Token is missing or empty.")
@@ -68,18 +70,6 @@ class Authorisation:
         return caller
 
 
-_WHO: Final = (b"x-open-access-token", b"x-open-app-id", b"x-open-id")
-
-
-def _said(request: Request) -> dict[bytes, str]:
-    """Return what `header` does of the headers that say who calls, in one go: every call asks for them."""
-    said: dict[bytes, str] = {}
-    for name, value in request.scope["headers"]:
-        if name in _WHO and name not in said and (text := value.decode("utf-8", "replace").strip()):
-            said[name] = text
-    return said
-
-
 def device_id(request: Request) -> str:
     """Return what a device calls itself (`Device-ID`), cut off at `LONGEST_DEVICE_ID`; empty if it doesn't say."""
     return storable(header(request, "device-id"))[:LONGEST_DEVICE_ID]
@@ -87,11 +77,16 @@ def device_id(request: Request) -> str:
 
 def header(request: Request, name: str) -> str:
     """Return the first non-empty value of a header (its name in lower case), without blanks at its ends."""
-    wanted = name.encode()
-    for key, value in request.scope["headers"]:
-        if key == wanted and (text := value.decode("utf-8", "replace").strip()):
-            return str(text)
-    return ""
+    return _said(request, (name.encode(),)).get(name.encode(), "")
+
+
+def _said(request: Request, names: Sequence[bytes]) -> dict[bytes, str]:
+    """Return what `header` does, of several headers in one go; those that are missing or empty are left out."""
+    said: dict[bytes, str] = {}
+    for name, value in request.scope["headers"]:
+        if name in names and name not in said and (text := value.decode("utf-8", "replace").strip()):
+            said[name] = text
+    return said
 
 
 def _same(given: str, known: str) -> bool:
