@@ -57,7 +57,9 @@ def test_levels_are_the_settings_ones() -> None:
 REQUEST = """
 from openstage.observability import logs
 logs.configure(form={form!r}, level={level!r})
-logs.request_answered({{"path": "/w/a b=\\u2028\\n[error] forged", "status": 200, "request_id": "r-2"}})
+logs.request_answered(
+    method="GET", path="/w/a b=\\u2028\\n[error] forged", status=200, ms=0.5, received=0, sent=3, request_id="r-2"
+)
 """
 
 

@@ -1,5 +1,6 @@
 """Around each request: an id that can be followed, a log line that gives nothing away, figures that add up."""
 
+import asyncio
 import json
 
 import httpx
@@ -9,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from openstage.observability import logs, metrics
 from openstage.observability.middleware import Observed
@@ -57,6 +59,7 @@ async def test_log_lines_tell_the_path_but_no_token(
     logs.configure(form="json", level="info")
     await client.get("/media/abc.nonce.signature/slug/master.m3u8?access_token=2.secret")
     await client.post("/upload?file_id=capability", content=b"12345", headers={"access_token": "2.secret"})
+    await asyncio.sleep(0)  # lines of requests answered together are written together, in the loop's next turn
     written = capfd.readouterr().err
     media, upload = (json.loads(line) for line in written.splitlines())
     assert (media["path"], media["status"]) == ("/media/…/slug/master.m3u8", 201)
@@ -89,3 +92,42 @@ async def test_requests_are_counted_whatever_becomes_of_them(client: httpx.Async
     ]
     assert metrics.registry.get_sample_value("openstage_requests_in_flight") == 0
     assert b"openstage_request_seconds_bucket" in generate_latest(metrics.registry)
+
+
+async def received(headers: list[tuple[bytes, bytes]], *chunks: bytes) -> list[tuple[bytes, bool]]:
+    """What an application receives of a body that comes in these chunks until it is told that there are no more."""
+    coming = iter([*({"body": chunk, "more_body": True} for chunk in chunks), {"body": b"", "more_body": False}])
+    seen: list[tuple[bytes, bool]] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        while not seen or seen[-1][1]:
+            message = await receive()
+            seen.append((message["body"], message["more_body"]))
+
+    async def receive() -> Message:
+        return {"type": "http.request", **next(coming)}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    await Observed(application)({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive, send)
+    return seen
+
+
+async def test_the_end_of_a_body_is_known_with_its_last_byte() -> None:
+    assert await received([(b"content-length", b"5")], b"123", b"45") == [(b"123", True), (b"45", False)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"content-length", b"")],
+        [(b"content-length", b"9")],
+        [(b"content-length", b"3"), (b"transfer-encoding", b"chunked")],
+    ],
+)
+async def test_a_body_whose_length_is_not_announced_ends_where_the_server_says(
+    headers: list[tuple[bytes, bytes]],
+) -> None:
+    assert await received(headers, b"123", b"45") == [(b"123", True), (b"45", True), (b"", False)]

@@ -4,12 +4,16 @@ Secrets don't reach a log by design (nothing logs a query string, a header or a 
 field by its usual name all the same, it is masked here.
 """
 
+import asyncio
+import atexit
+import contextlib
 import datetime as dt
 import functools
 import logging
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Literal
@@ -55,10 +59,10 @@ def configure(*, form: Literal["text", "json"], level: str) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: _StandardError(),
+        logger_factory=lambda *_: _standard_error,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_standard_error)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -77,34 +81,85 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
 
 
 class _StandardError:
-    """Where lines go: to whatever standard error is when they are written."""
+    """Where lines go: to whatever standard error is when they are written.
+
+    Of many requests that are answered at the same time the lines are written together: each write costs more than
+    its line, and a turn of the threads. Nothing is written before a line that came earlier.
+    """
+
+    def __init__(self) -> None:
+        self._held: deque[str] = deque()  # other threads write too, and so take lines out
+
+    def hold(self, line: str) -> None:
+        """Write a line with others, at the latest when the event loop has done what is due now."""
+        if not self._held:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:  # there is no loop, hence nothing to wait for
+                self.msg(line)
+                return
+        self._held.append(f"{line}\n")
 
     def msg(self, line: str) -> None:
         """Write a line."""
-        sys.stderr.write(f"{line}\n")
+        self.write(f"{line}\n")
+
+    def write(self, text: str) -> None:
+        """Write lines with their ends (as a stream, for `logging`)."""
+        lines = []
+        while self._held:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                lines.append(self._held.popleft())
+        sys.stderr.write("".join(lines) + text)
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            self.write("")
 
     debug = info = warning = error = critical = msg
 
 
+_standard_error = _StandardError()
+atexit.register(_standard_error.flush)
 _render_request: Callable[..., str] | None = None
 
 
-def request_answered(fields: dict[str, str | int | float]) -> None:
+def request_answered(
+    *, method: str, path: str, status: int, ms: float, received: int, sent: int, request_id: str
+) -> None:
     """Write the line of one request, at level `info`.
 
     Every request has one, so it takes the short way: it is rendered like any other, but its fields hold no secrets
     and are complete.
+
+    Args:
+        method: one of the known ones, or `other`.
+        path: without what is secret in it; it may hold anything else.
+        status: of the reply; 0: there was none.
+        ms: milliseconds from the request's head to the end of its reply.
+        received: bytes of its body; not written if there were none, nor is `sent`.
+        sent: bytes of the reply's body.
+        request_id: letters, digits, `.`, `_` and `-`.
+
     """
     if _render_request is None:
         return
     seconds, fraction = divmod(time.time_ns(), 10**9)
     stamp = f"{_to_the_second(seconds)}.{fraction // 1000:06}Z"
     if _render_request is _render_text:
-        line = f"{stamp} [info] request part=http" + _written(fields)
-    else:
-        event = {"timestamp": stamp, "level": "info", "event": "request", "part": "http", **fields}
-        line = _render_request(None, "info", event)
-    sys.stderr.write(f"{line}\n")
+        bodies = f" received={received}" * bool(received) + f" sent={sent}" * bool(sent)
+        _standard_error.hold(
+            f"{stamp} [info] request part=http method={method} path={_plain(path)} status={status} ms={ms}"
+            f"{bodies} request_id={request_id}"
+        )
+        return
+    event: dict[str, str | int | float] = {
+        "timestamp": stamp, "level": "info", "event": "request", "part": "http",
+        "method": method, "path": path, "status": status, "ms": ms,
+    }  # fmt: skip
+    event |= {name: count for name, count in (("received", received), ("sent", sent)) if count}
+    _standard_error.hold(_render_request(None, "info", event | {"request_id": request_id}))
 
 
 @functools.lru_cache(maxsize=1)

@@ -3,12 +3,10 @@
 Plain ASGI, because bodies of gigabytes pass through it.
 """
 
-import functools
+import random
 import re
-import secrets
 import time
 
-from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openstage.observability import logs, metrics
@@ -37,11 +35,11 @@ class Observed:
             return
         exchange = _Exchange(scope, receive, send)
         before = logs.request_id.set(exchange.request_id)
-        metrics.requests_in_flight.inc()
+        metrics.traffic.in_flight += 1
         try:
             await self._app(scope, exchange.receive, exchange.send)
         finally:
-            metrics.requests_in_flight.dec()
+            metrics.traffic.in_flight -= 1
             exchange.close()
             logs.request_id.reset(before)
 
@@ -49,8 +47,11 @@ class Observed:
 class _Exchange:
     """One request and its reply, seen from outside."""
 
+    __slots__ = ("_announced", "_began", "_receive", "_received", "_scope", "_send", "_sent", "_status", "request_id")
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.request_id = _request_id(scope)
+        self.request_id = ""
+        self._announced = -1
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -58,11 +59,30 @@ class _Exchange:
         self._status = 0
         self._received = 0
         self._sent = 0
+        self._read_headers()
+
+    def _read_headers(self) -> None:
+        """Take the id that a proxy gave, or make one, and the number of bytes that the body is to have."""
+        in_chunks = False
+        for name, value in self._scope["headers"]:
+            if name == b"content-length" and value.isdigit():
+                self._announced = int(value)
+            elif name == b"transfer-encoding":
+                in_chunks = True
+            elif name == b"x-request-id" and not self.request_id and REQUEST_ID.fullmatch(value):
+                self.request_id = bytes(value).decode()
+        if in_chunks:
+            self._announced = -1  # RFC 9112, 6.3: the chunks tell, whatever the length says
+        if not self.request_id:
+            self.request_id = f"{random.getrandbits(64):016x}"
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
+            # The server tells the end of a body by a message of its own, after a further round through its threads.
+            if self._received == self._announced:
+                message["more_body"] = False
         return message
 
     async def send(self, message: Message) -> None:
@@ -76,52 +96,29 @@ class _Exchange:
     def close(self) -> None:
         seconds = time.perf_counter() - self._began
         path: str = self._scope["path"]
-        surface = _surface(path)
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
-        _answered(surface, method, self._status).inc()
-        _seconds(surface).observe(seconds)
-        if self._received:
-            metrics.received_bytes.inc(self._received)
-        metrics.sent_bytes.inc(self._sent)
-        fields: dict[str, str | int | float] = {
-            "method": method,
-            "path": _tellable(path),
-            "status": self._status,
-            "ms": round(seconds * 1000, 1),
-        }
-        if self._received:
-            fields["received"] = self._received
-        if self._sent:
-            fields["sent"] = self._sent
-        fields["request_id"] = self.request_id
-        logs.request_answered(fields)
+        traffic = metrics.traffic
+        traffic.count(_surface(path), method, self._status, seconds)
+        traffic.received += self._received
+        traffic.sent += self._sent
+        logs.request_answered(
+            method=method,
+            path=_tellable(path),
+            status=self._status,
+            ms=round(seconds * 1000, 1),
+            received=self._received,
+            sent=self._sent,
+            request_id=self.request_id,
+        )
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-
-
-@functools.cache
-def _answered(surface: str, method: str, status: int) -> Counter:
-    """Return the counter of some requests; to look it up each time costs more than to count."""
-    return metrics.requests.labels(surface, method, str(status))
-
-
-@functools.cache
-def _seconds(surface: str) -> Histogram:
-    return metrics.request_seconds.labels(surface)
 
 
 def _surface(path: str) -> str:
     if path == "/oauth/v2/light_qr_stat" or (path.startswith("/w/") and path.endswith("/events")):
         return "events"  # they last for minutes: not to be mixed with calls and pages
     return SURFACES.get(path.split("/", 2)[1] if "/" in path else "", "other")
-
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return bytes(value).decode()
-    return secrets.token_hex(8)
 
 
 def _tellable(path: str) -> str:
