@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, cast, get_args
 
 import typer
+from msgspec import structs
 
 from openstage.app import Services
 from openstage.cli.output import console, print_json, print_record, print_table, size
@@ -144,7 +145,7 @@ def rerun(name: Name, as_json: AsJson = False) -> None:
 
 def brief(work: Work) -> dict[str, Any]:
     """Return what an operator wants to know of a work."""
-    fields = dataclasses.asdict(work)
+    fields = structs.asdict(work)
     for internal in ("app_id", "user_id", "run", "claim", "described_at"):
         del fields[internal]
     return fields

@@ -92,7 +92,7 @@ class Addresses:
 
     def share(self, share_id: str) -> str:
         """Tell the lasting address of a recording's page."""
-        return share_address(self._settings, share_id)
+        return share_address(self._base, share_id)
 
     def recording(self, slug: str, share_id: str) -> str:
         """Tell the address that plays a recording: a lasting one that leads to a fresh one each time it is asked.
@@ -101,4 +101,4 @@ class Addresses:
         """
         if self._audience != EVERYBODY:
             return self.master(slug)
-        return play_address(self._settings, share_id)
+        return play_address(self._base, share_id)

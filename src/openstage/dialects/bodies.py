@@ -1,11 +1,11 @@
 """Bodies of uploads as they arrive: told apart by content, cut into parts, never held whole in memory."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
+from openstage.deadlines import Within
 from openstage.dialects.multipart import Event, MultipartScanner, PartBegin, PartEnd, declared_boundary
 from openstage.uploads.errors import SenderSilent
 from openstage.uploads.staging import Buffer
@@ -44,7 +44,7 @@ class Body:
         while not self._ended:
             self._begun = True
             try:
-                async with asyncio.timeout(self._silence):
+                with Within(self._silence):
                     message = await self._receive()
             except TimeoutError as error:
                 self._ended = True

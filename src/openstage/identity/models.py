@@ -4,6 +4,8 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 AppState = Literal["pending", "approved", "rejected", "frozen", "deleted"]
 Realm = Literal["app", "person", "partner", "account"]
 """Whom a token speaks for: the app itself; a user whom the app, or a partner, names; a person with an account here."""
@@ -45,8 +47,7 @@ class AppCredentials:
     client_secret: str
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who a valid access token speaks for."""
 
     app_id: int

@@ -1,6 +1,5 @@
 """What a request to an endpoint says, and which app it comes from."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from openstage.identity.errors import AppNotUsable, UnknownApp
 from openstage.identity.models import App
 from openstage.identity.service import Identity
+from openstage.small_bodies import BodyTooLong, read_whole
 
 LONGEST_BODY: Final = 64 * 1024
 BODY_SECONDS: Final = 30.0
@@ -53,13 +53,10 @@ async def read_form(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise InvalidRequestError("The body must be application/x-www-form-urlencoded.")
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LONGEST_BODY:
-                    raise InvalidRequestError("The body is too long.")
+        body = await read_whole(request.receive, longest=LONGEST_BODY, seconds=BODY_SECONDS)
+    except BodyTooLong as error:
+        raise InvalidRequestError("The body is too long.") from error
     except TimeoutError as error:
         raise InvalidRequestError("The body took too long to arrive.") from error
     return parse_fields(body.decode("utf-8", "replace"))

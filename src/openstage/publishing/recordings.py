@@ -5,9 +5,11 @@ the order on, `uploading` until its file is here; `fetching.py` does that.
 """
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
+
+from msgspec.structs import replace
 
 from openstage.database.engine import Connection, Database
 from openstage.identity import quota

@@ -9,6 +9,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
+from msgspec import Struct
+
 from openstage.database.engine import Database
 from openstage.database.lookups import SharedLookup
 from openstage.database.text import storable
@@ -26,8 +28,7 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _LAST: Final = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class Singer:
+class Singer(Struct, frozen=True):
     """Who makes recordings.
 
     Attributes:
@@ -44,8 +45,7 @@ class Singer:
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListedRecording:
+class ListedRecording(Struct, frozen=True):
     """A recording as lists show it: with its work and its singer."""
 
     work: Work

@@ -4,6 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 State = Literal[
     "uploading", "waiting", "publishing", "reviewing", "published", "refused", "failed", "cancelled", "expired"
 ]
@@ -27,8 +29,7 @@ class Metadata:
     category: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """What is, or may become, published. It shares its upload's `file_id`; its public face is `slug`."""
 
     id: int

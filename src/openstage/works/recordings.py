@@ -4,13 +4,12 @@ A recording is one row beside its work. `ugc_id` names it to its singer's apps, 
 on; both come from a cryptographic source, so that who hasn't been told can't guess them.
 """
 
-import dataclasses
 import secrets
-from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 
+from msgspec import Struct, structs
+
 from openstage.database.engine import Connection
-from openstage.settings import Settings
 from openstage.works.models import Access, Work
 from openstage.works.service import new_slug
 
@@ -20,8 +19,7 @@ ACCESS: Final[tuple[Access, ...]] = ("public", "friends", "private")
 """Who may see a recording, by the number that stands for it in calls (`publish_type`, `set_ugc_access`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """What an app says of a recording, in the terms of the document."""
 
     song_id: str = ""
@@ -56,8 +54,7 @@ class About:
     """Where it was sung, as its app numbers cities; 0: where its singer lives, if that is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Struct, frozen=True):
     """A recording as it is kept."""
 
     work_id: int
@@ -68,8 +65,7 @@ class Recording:
     about: About
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedWork:
+class RecordedWork(Struct, frozen=True):
     """A work and the recording it is."""
 
     work: Work
@@ -85,17 +81,23 @@ RECORDING_COLUMNS: Final[LiteralString] = (
     f"recording.work_id, ugc_id, share_id, {_ABOUT}, coalesce(recording.city_id, 0)"
 )
 """Columns of a `Recording`, in the order that `recorded_work_of` reads."""
-_WORK_FIELDS: Final = len(dataclasses.fields(Work))
+_WORK_FIELDS: Final = len(structs.fields(Work))
 
 
-def play_address(settings: Settings, share_id: str) -> str:
-    """Return the lasting address that plays a recording for whoever may see it: `paly_url`."""
-    return f"{settings.base('media')}/play/{share_id}"
+def play_address(media_base: str, share_id: str) -> str:
+    """Return the lasting address that plays a recording for whoever may see it: `paly_url`.
+
+    Args:
+        media_base: the public address of media (`Settings.base`).
+        share_id: names the recording.
+
+    """
+    return f"{media_base}/play/{share_id}"
 
 
-def share_address(settings: Settings, share_id: str) -> str:
-    """Return the lasting address of the page on which people hear a recording."""
-    return f"{settings.base('media')}/s/{share_id}"
+def share_address(media_base: str, share_id: str) -> str:
+    """Return the lasting address of the page on which people hear a recording; arguments as for `play_address`."""
+    return f"{media_base}/s/{share_id}"
 
 
 def recorded_work_of(row: tuple[Any, ...]) -> RecordedWork:
@@ -110,7 +112,7 @@ async def create(connection: Connection, work_id: int, about: About) -> Recordin
     `about` is kept as it is: who reads it from a request checks it (lengths, addresses).
     """
     recording = Recording(work_id, secrets.token_hex(UGC_ID_BYTES), new_slug(), about)
-    *said, city_id = dataclasses.astuple(about)
+    *said, city_id = structs.astuple(about)
     values = [recording.work_id, recording.ugc_id, recording.share_id, *said]
     places = ", ".join(["%s"] * len(values))
     singers_city = (

@@ -12,8 +12,9 @@ while a work was public opens nothing once it isn't.
 Through another app than the one a work came by, its maker counts as a friend: an app sees nothing private of others.
 """
 
-from dataclasses import dataclass
 from typing import Final, LiteralString
+
+from msgspec import Struct
 
 from openstage.database.engine import Database
 from openstage.database.text import storable
@@ -22,8 +23,7 @@ from openstage.works.announcing import announce
 from openstage.works.models import Access, Work
 
 
-@dataclass(frozen=True, slots=True)
-class Viewer:
+class Viewer(Struct, frozen=True):
     """Who wants to see a work.
 
     Attributes:
@@ -45,8 +45,7 @@ def viewer_of(caller: Caller) -> Viewer:
     return Viewer(caller.account_id, caller.user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(Struct, frozen=True):
     """For whom an address was made.
 
     Attributes:

@@ -5,7 +5,6 @@ the value another may not. A number may come as text, `null` and an empty text w
 and what no call knows is ignored.
 """
 
-import asyncio
 import codecs
 import functools
 import json
@@ -14,10 +13,10 @@ from collections import Counter
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive
+from starlette.requests import Request
 
 from openstage.dialects.karaoke.errors import BadInput, BadJson, BodyTooLarge, RequestBroken
+from openstage.small_bodies import BodyTooLong, read_whole
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -43,24 +42,12 @@ async def read_json(request: Request, kind: type[S]) -> S:
 
     """
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _whole(request.receive)
+        body = await read_whole(request.receive, longest=LONGEST_JSON, seconds=BODY_SECONDS)
+    except BodyTooLong as error:
+        raise BodyTooLarge(f"The body has more than {LONGEST_JSON} bytes.") from error
     except TimeoutError as error:
         raise RequestBroken(f"The body took longer than {BODY_SECONDS:g} s to arrive; send it again.") from error
     return as_struct(parse_object(body, "The body"), kind)
-
-
-async def _whole(receive: Receive) -> bytes:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > LONGEST_JSON:
-            raise BodyTooLarge(f"The body has more than {LONGEST_JSON} bytes.")
-    return body
 
 
 def parse_object(text: bytes, what: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
+from openstage.dialects.replies import JsonReply
+
 SUCCESS: Final = 0
 SUCCEEDED: Final = "请求成功"
 """`msg` of a success, as in the document's sample."""
@@ -37,4 +39,4 @@ def reply(
 
 def json_response(body: Mapping[str, Any] | msgspec.Struct, *, status: int = 200) -> Response:
     """Answer with a JSON object, for the calls that answer flat."""
-    return Response(_encode(body), status_code=status, media_type="application/json")
+    return JsonReply(_encode(body), status)

@@ -12,7 +12,6 @@ The document names no code but 0 (its table of codes is elsewhere and lost), so 
 `docs/karaoke-dialect.md` lists them. HTTP is 200 for errors too, as everywhere in this dialect.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -21,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from openstage.deadlines import Within
 from openstage.dialects.karaoke.envelope import reply
 from openstage.dialects.multipart import MultipartBroken
 from openstage.errors import DomainError, Unavailable
@@ -194,27 +194,30 @@ class _Rest:
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
         self._receive = receive
-        # Who waits for "100 Continue" sends nothing unless somebody reads.
-        self._waits = any(name == b"expect" for name, _ in scope["headers"])
+        self._begun = False
         self._ended = False
 
     async def receive(self) -> Message:
         """Receive for the handler."""
-        self._waits = False
+        self._begun = True
         message = await self._receive()
         self._ended = self._ended or not message.get("more_body")
         return message
 
     async def drop(self) -> None:
         """Read the rest and forget it, unless it is longer or slower than any call's body."""
-        if self._ended or self._waits:
+        if self._ended or (not self._begun and self._waits()):
             return
         left = REST_BYTES
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REST_SECONDS):
-                while left > 0 and not self._ended:
-                    left -= len((await self.receive()).get("body", b""))
+        with contextlib.suppress(TimeoutError), Within(REST_SECONDS):
+            while left > 0 and not self._ended:
+                left -= len((await self.receive()).get("body", b""))
+
+    def _waits(self) -> bool:
+        """Whether the client waits for "100 Continue": then it sends nothing unless somebody reads."""
+        return any(name == b"expect" for name, _ in self._scope["headers"])
 
 
 class Call:

@@ -83,7 +83,7 @@ class RecordingCalls:
         return reply(
             {
                 "file_id": recorded.work.file_id,
-                "paly_url": play_address(self._settings, recording.share_id),
+                "paly_url": play_address(self._settings.base("media"), recording.share_id),
                 "share_id": recording.share_id,
                 "ugc_id": recording.ugc_id,
                 "vid": recorded.work.slug,

@@ -4,7 +4,6 @@ Unlike the video cloud's they are signed, so nothing is guessed: a value that ca
 with its name, and so is a parameter that stands twice.
 """
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Final, TypeVar
@@ -14,6 +13,7 @@ from starlette.requests import Request
 
 from openstage.dialects.music.errors import BadParameter, RepeatedParameter, WrongPlace
 from openstage.dialects.music.signature import Pairs
+from openstage.small_bodies import BodyTooLong, read_whole
 
 T = TypeVar("T")
 
@@ -136,13 +136,9 @@ def _pairs(data: bytes) -> Pairs:
 
 
 async def _body(request: Request) -> bytes:
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LONGEST_BODY:
-                    raise BadParameter(f"The body is too long: parameters may take {LONGEST_BODY} bytes.")
+        return await read_whole(request.receive, longest=LONGEST_BODY, seconds=BODY_SECONDS)
+    except BodyTooLong as error:
+        raise BadParameter(f"The body is too long: parameters may take {LONGEST_BODY} bytes.") from error
     except TimeoutError as error:
         raise BadParameter(f"The body took longer than {BODY_SECONDS:g} s to arrive; send the call again.") from error
-    return bytes(body)

@@ -5,6 +5,8 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
+from openstage.dialects.replies import JsonReply
+
 SUCCESS: Final = "A00000"
 FAILURE: Final = "Q00001"
 """The document's word for a failure that has no code of its own."""
@@ -31,4 +33,4 @@ def reply(
     body.update(flat)
     if msg is not None:
         body["msg"] = msg
-    return Response(_encode(body), status_code=status, media_type="application/json")
+    return JsonReply(_encode(body), status)

@@ -4,7 +4,6 @@ The first place that has a non-empty value wins, in that order. Nothing here rai
 counts as missing, and each call says which of its parameters it needs. Only what is out of all proportion is refused.
 """
 
-import asyncio
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -14,6 +13,7 @@ from starlette.requests import Request
 
 from openstage.dialects.multipart import MultipartBroken, MultipartScanner, PartBegin, PartEnd, declared_boundary
 from openstage.dialects.video.errors import BadInput
+from openstage.small_bodies import BodyTooLong, read_whole
 
 LONGEST_BODY: Final = 512 * 1024
 """Bytes of a body that holds nothing but parameters; to take it apart holds up everybody else."""
@@ -197,13 +197,9 @@ def _has_body(request: Request) -> bool:
 
 
 async def _read_body(request: Request) -> bytes:
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LONGEST_BODY:
-                    raise BadInput(f"The body is too long: parameters may take {LONGEST_BODY} bytes.")
+        return await read_whole(request.receive, longest=LONGEST_BODY, seconds=BODY_SECONDS)
+    except BodyTooLong as error:
+        raise BadInput(f"The body is too long: parameters may take {LONGEST_BODY} bytes.") from error
     except TimeoutError as error:
         raise BadInput(f"The body took longer than {BODY_SECONDS:g} s to arrive; send the call again.") from error
-    return bytes(body)
