@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from openstage.database.engine import Connection, Database
@@ -24,9 +25,10 @@ DIVIDED = (
 
 
 class Counted(Database):
-    """Counts the connections that are lent, and can be away."""
+    """Counts statements and the connections that are lent, and can be away."""
 
     lent = 0
+    statements = 0
     away = False
 
     @asynccontextmanager
@@ -34,7 +36,15 @@ class Counted(Database):
         self.lent += 1
         if self.away:
             raise Unavailable("away")
+        database = self
+
+        class CountingCursor(psycopg.AsyncCursor[Any]):
+            async def execute(self, *arguments: Any, **named: Any) -> Any:
+                database.statements += 1
+                return await super().execute(*arguments, **named)
+
         async with super().connection() as connection:
+            connection.cursor_factory = CountingCursor
             yield connection
 
 
@@ -68,15 +78,43 @@ async def test_keys_are_gathered_for_a_while_where_nobody_is_in_a_hurry(counted:
     await asyncio.sleep(0)  # it is on its way
     found = await asyncio.gather(first, lookup.row("two"), lookup.row("three"))
     assert list(found) == [("one",), ("two",), ("three",)]
-    assert counted.lent == 1
+    assert counted.statements == 1
 
 
 async def test_those_that_wait_together_share_a_statement(counted: Counted) -> None:
     lookup = SharedLookup(counted, TWICE)
     await asyncio.gather(*(lookup.row(str(number)) for number in range(MOST_AT_ONCE)))
-    assert counted.lent <= 2
+    assert counted.statements <= 2
     await asyncio.gather(*(lookup.row(str(number)) for number in range(3 * MOST_AT_ONCE)))
-    assert counted.lent <= 2 + 4
+    assert counted.statements <= 2 + 4
+    assert counted.lent == 2
+
+
+async def test_busy_lookups_leave_connections_to_others(counted: Counted) -> None:
+    lookups = [SharedLookup(counted, TWICE) for _ in range(3)]  # one more than there are connections
+    busy = True
+
+    async def ask(lookup: SharedLookup) -> None:
+        while busy:
+            await lookup.row("x")
+
+    asking = [asyncio.create_task(ask(lookup)) for lookup in lookups for _ in range(4)]
+    for _ in range(3):
+        assert await counted.fetch_one("select 1") == (1,)
+    busy = False
+    await asyncio.gather(*asking)
+    assert counted.lent > len(lookups) + 3
+
+
+async def test_a_connection_that_breaks_fails_who_asked_and_nobody_later(counted: Counted) -> None:
+    lookup = SharedLookup(
+        counted,
+        "select asked.number, case when asked.broken then pg_terminate_backend(pg_backend_pid()) end"
+        " from unnest(%s::bool[]) with ordinality as asked (broken, number)",
+    )
+    found = await asyncio.gather(lookup.row(True), lookup.row(True), return_exceptions=True)
+    assert [type(each) for each in found] == [Unavailable, Unavailable]
+    assert await lookup.row(False) == (None,)
 
 
 async def test_what_was_committed_before_is_seen(counted: Counted) -> None:
