@@ -72,6 +72,23 @@ async def test_each_gets_the_rows_of_its_own_key(counted: Counted) -> None:
     assert await SharedLookup(counted, TWICE).rows("x") == [("x",), ("x",)]
 
 
+ECHO = """
+    select asked.number, asked.text, asked.bytes, asked.whole, asked.truth
+    from unnest(%s::text[], %s::bytea[], %s::bigint[], %s::boolean[])
+        with ordinality as asked (text, bytes, whole, truth, number)
+    """
+
+
+async def test_any_key_arrives_as_it_is(counted: Counted) -> None:
+    lookup = SharedLookup(counted, ECHO)
+    texts = ["", " ", "a,b", "{}", '"', '\\"\\', "NULL", "'; drop table app; --", "\n\t", "云南", "🎤", "\x7f", None]
+    octets = [b"", b"\\x", b"NULL", bytes(range(256)), None]
+    keys = [(text, b"", 0, False) for text in texts] + [("", each, -(2**63), True) for each in octets]
+    assert await asyncio.gather(*(lookup.row(*key) for key in keys)) == keys
+    with pytest.raises(TypeError, match="float"):
+        await lookup.row("", b"", 0.5, True)
+
+
 async def test_keys_are_gathered_for_a_while_where_nobody_is_in_a_hurry(counted: Counted) -> None:
     lookup = SharedLookup(counted, TWICE, gather=0.05)
     first = asyncio.create_task(lookup.row("one"))

@@ -5,6 +5,7 @@ requests wait for the same kind of row, so those that wait at the same time shar
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, LiteralString
 
 import psycopg
@@ -116,11 +117,29 @@ class SharedLookup:
 
     async def _ask(self, cursor: Cursor, keys: list[Key]) -> list[Rows]:
         found: list[Rows] = [[] for _ in keys]
-        columns = [list(column) for column in zip(*keys, strict=True)]
+        columns = [_array(column) for column in zip(*keys, strict=True)]
         await cursor.execute(self._query, columns)
         for row in await cursor.fetchall():
             found[row[0] - 1].append(row[1:])
         return found
+
+
+def _array(values: Iterable[object]) -> str:
+    """Write an array as PostgreSQL reads it (8.15.6); the client library takes ten times as long for it."""
+    return "{" + ",".join([_element(value) for value in values]) + "}"
+
+
+def _element(value: object) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
+    if isinstance(value, int):  # numbers, and what is true or false
+        return str(value)
+    if value is None:
+        return "NULL"
+    raise TypeError(f"no key of a lookup is a {type(value).__name__}")
 
 
 def _fail(asked: list[_Asked], error: Exception) -> None:

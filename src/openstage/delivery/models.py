@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 RenditionKind = Literal["hls_video", "hls_audio", "mp4", "mp3"]
 FileKind = Literal["mp4", "mp3"]
 PictureKind = Literal["original", "img", "thumbnail"]
@@ -30,8 +32,7 @@ def rendition_name(quality: str, key: str) -> str:
     return f"{quality}-{mark_of(key)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Rendition:
+class Rendition(Struct, frozen=True):
     """One playable form of a work.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from typing import Final, LiteralString
 
+import msgspec
 from psycopg.rows import class_row
 
 from openstage.database.engine import Database
@@ -28,7 +29,7 @@ _RENDITIONS: Final[LiteralString] = (
     """
     with wanted as materialized (
         select asked.number, work.id, work.run, work.duration_ms,
-               plan->'ladder'->'stands_for' as stands_for, plan->'first' as first
+               (plan->'ladder'->'stands_for')::text as stands_for, plan->'first' as first
         from unnest(%s::text[], %s::bigint[], %s::boolean[], %s::boolean[])
             with ordinality as asked (slug, person, owner, reviewer, number) join work using (slug)
         left join production_run on production_run.name = work.run
@@ -49,6 +50,9 @@ _RENDITIONS: Final[LiteralString] = (
     from wanted join rendition on rendition.work_id = wanted.id and rendition.run = wanted.run
     """
 )
+
+
+_read: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class Repository:
@@ -74,7 +78,7 @@ class Repository:
             return Ladder()
         stands_for, duration = found[0][:2]
         renditions = [Rendition(*values) for _, _, *values in found]
-        return Ladder(renditions, stands_for or {}, duration or max(each.duration_ms for each in renditions))
+        return Ladder(renditions, _read(stands_for or "{}"), duration or max(each.duration_ms for each in renditions))
 
     async def segments(self, slug: str, rendition: Rendition) -> list[Segment]:
         """Return the segments of an HLS rendition in order.

@@ -127,7 +127,8 @@ class Call:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         response = await self.respond(Request(scope, receive))
-        response.headers.update(self._headers)
+        if self._headers:
+            response.headers.update(self._headers)
         await response(scope, receive, send)
 
     async def respond(self, request: Request) -> Response:
