@@ -20,25 +20,26 @@ from openstage.delivery.models import (
 )
 from openstage.works.visibility import EVERYBODY, SEEN, Audience
 
-_VISIBLE: Final[LiteralString] = (
-    "work.slug = %(slug)s and work.deleted_at is null and (work.state = 'published' or %(reviewer)s) and " + SEEN
-)
+_VISIBLE: Final[LiteralString] = "work.deleted_at is null and (work.state = 'published' or asked.reviewer) and " + SEEN
+
+
+def _asked(*further: tuple[LiteralString, LiteralString]) -> LiteralString:
+    """Make the part of a shared lookup that reads slugs, audiences and further columns (name and type each)."""
+    names: LiteralString = "".join([f", {name}" for name, _ in further])
+    arrays: LiteralString = "".join([f", %s::{kind}[]" for _, kind in further])
+    return f"""
+        from unnest(%s::text[], %s::bigint[], %s::boolean[], %s::boolean[]{arrays})
+            with ordinality as asked (slug, person, owner, reviewer{names}, number) join work using (slug)
+        """
+
+
 # What a run's first rendition is stands in its plan: rungs made from it grew before they were whole. A plan may have
 # tens of kilobytes, so it is taken apart once for each work, not for each rendition.
-_RENDITIONS: Final[LiteralString] = (
-    """
+_RENDITIONS: Final[LiteralString] = f"""
     with wanted as materialized (
         select asked.number, work.id, work.run, work.duration_ms,
                (plan->'ladder'->'stands_for')::text as stands_for, plan->'first' as first
-        from unnest(%s::text[], %s::bigint[], %s::boolean[], %s::boolean[])
-            with ordinality as asked (slug, person, owner, reviewer, number) join work using (slug)
-        left join production_run on production_run.name = work.run
-        where work.deleted_at is null and (work.state = 'published' or asked.reviewer) and
-    """
-    + SEEN.replace("%(person)s", "asked.person")
-    .replace("%(owner)s", "asked.owner")
-    .replace("%(reviewer)s", "asked.reviewer")
-    + """
+        {_asked()} left join production_run on production_run.name = work.run where {_VISIBLE}
     )
     select wanted.number, stands_for, wanted.duration_ms,
            kind, quality, complete, width, height, frame_rate, codecs, bandwidth, average_bandwidth,
@@ -49,9 +50,33 @@ _RENDITIONS: Final[LiteralString] = (
            coalesce((first->'video'->>'copy')::boolean, false), retired_at is not null
     from wanted join rendition on rendition.work_id = wanted.id and rendition.run = wanted.run
     """
-)
-
-
+_SEGMENT: Final[LiteralString] = f"""
+    select asked.number, rendition.key, segment.key, segment.byte_size
+    {_asked(("quality", "text"), ("segment", "bigint"))}
+    join rendition on rendition.work_id = work.id and rendition.run = work.run and rendition.quality = asked.quality
+    join segment on segment.rendition_id = rendition.id and segment.number = asked.segment
+    where kind in ('hls_video', 'hls_audio') and {_VISIBLE}
+    """
+_FILE: Final[LiteralString] = f"""
+    select asked.number, rendition.key, rendition.byte_size {_asked(("kind", "text"), ("quality", "text"))}
+    join rendition on rendition.work_id = work.id and rendition.run = work.run
+         and rendition.kind = asked.kind and rendition.quality = asked.quality
+    where complete and {_VISIBLE}
+    """
+_PICTURE: Final[LiteralString] = f"""
+    select asked.number, picture.key, picture.byte_size {_asked(("kind", "text"))}
+    join picture on picture.work_id = work.id and picture.run = work.run and picture.kind = asked.kind
+    where {_VISIBLE}
+    """
+_EXTRA: Final[LiteralString] = f"""
+    select asked.number, extra.run, content_type, extra.key, extra.byte_size {_asked(("name", "text"))}
+    join extra on extra.work_id = work.id and extra.run = work.run and extra.name = asked.name where {_VISIBLE}
+    """
+_STORYBOARD: Final[LiteralString] = f"""
+    select asked.number, storyboard.run, interval_ms, tile_width, tile_height, columns, rows, tiles,
+           coalesce(work.duration_ms, 0)
+    {_asked()} join storyboard on storyboard.work_id = work.id and storyboard.run = work.run where {_VISIBLE}
+    """
 _read: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -64,6 +89,11 @@ class Repository:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._renditions = SharedLookup(database, _RENDITIONS)
+        self._segment = SharedLookup(database, _SEGMENT)
+        self._file = SharedLookup(database, _FILE)
+        self._picture = SharedLookup(database, _PICTURE)
+        self._extra = SharedLookup(database, _EXTRA)
+        self._storyboard = SharedLookup(database, _STORYBOARD)
 
     async def ladder(self, slug: str, audience: Audience = EVERYBODY) -> Ladder:
         """Return all renditions of a work; none if it may not be seen.
@@ -72,8 +102,7 @@ class Repository:
             Unavailable: the database is away.
 
         """
-        key = (slug, audience.account_id, audience.owner, audience.reviewer)
-        found = await self._renditions.rows(*key)
+        found = await self._renditions.rows(slug, *audience.key)
         if not found:
             return Ladder()
         stands_for, duration = found[0][:2]
@@ -106,15 +135,7 @@ class Repository:
             Unavailable: the database is away.
 
         """
-        query: LiteralString = (
-            "select rendition.key, segment.key, segment.byte_size from work"
-            " join rendition on rendition.work_id = work.id and rendition.run = work.run"
-            " join segment on segment.rendition_id = rendition.id"
-            " where kind in ('hls_video', 'hls_audio') and quality = %(quality)s and number = %(number)s and "
-            + _VISIBLE
-        )
-        values = {"slug": slug, "quality": quality, "number": number, **audience.parameters}
-        row = await self._database.fetch_one(query, values)
+        row = await self._segment.row(slug, *audience.key, quality, number)
         return (rendition_name(quality, row[0]), StoredObject(row[1], row[2])) if row else None
 
     async def file(self, slug: str, kind: FileKind, quality: str, audience: Audience) -> StoredObject | None:
@@ -124,13 +145,7 @@ class Repository:
             Unavailable: the database is away.
 
         """
-        query: LiteralString = (
-            "select rendition.key, rendition.byte_size from work"
-            " join rendition on rendition.work_id = work.id and rendition.run = work.run"
-            " where kind = %(kind)s and quality = %(quality)s and complete and " + _VISIBLE
-        )
-        values = {"slug": slug, "kind": kind, "quality": quality, **audience.parameters}
-        row = await self._database.fetch_one(query, values)
+        row = await self._file.row(slug, *audience.key, kind, quality)
         return StoredObject(*row) if row else None
 
     async def picture(self, slug: str, kind: PictureKind, audience: Audience = EVERYBODY) -> StoredObject | None:
@@ -140,12 +155,7 @@ class Repository:
             Unavailable: the database is away.
 
         """
-        query: LiteralString = (
-            "select picture.key, picture.byte_size from work"
-            " join picture on picture.work_id = work.id and picture.run = work.run"
-            " where picture.kind = %(kind)s and " + _VISIBLE
-        )
-        row = await self._database.fetch_one(query, {"slug": slug, "kind": kind, **audience.parameters})
+        row = await self._picture.row(slug, *audience.key, kind)
         return StoredObject(*row) if row else None
 
     async def additional(self, slug: str, name: str, audience: Audience) -> Extra | None:
@@ -155,12 +165,7 @@ class Repository:
             Unavailable: the database is away.
 
         """
-        query: LiteralString = (
-            "select extra.run, content_type, extra.key, extra.byte_size from work"
-            " join extra on extra.work_id = work.id and extra.run = work.run"
-            " where extra.name = %(name)s and " + _VISIBLE
-        )
-        row = await self._database.fetch_one(query, {"slug": slug, "name": name, **audience.parameters})
+        row = await self._extra.row(slug, *audience.key, name)
         return Extra(row[0], row[1], StoredObject(row[2], row[3])) if row else None
 
     async def storyboard(self, slug: str, audience: Audience) -> Storyboard | None:
@@ -170,10 +175,5 @@ class Repository:
             Unavailable: the database is away.
 
         """
-        query: LiteralString = (
-            "select storyboard.run, interval_ms, tile_width, tile_height, columns, rows, tiles,"
-            " coalesce(work.duration_ms, 0) from work"
-            " join storyboard on storyboard.work_id = work.id and storyboard.run = work.run where " + _VISIBLE
-        )
-        row = await self._database.fetch_one(query, {"slug": slug, **audience.parameters})
+        row = await self._storyboard.row(slug, *audience.key)
         return Storyboard(*row) if row else None

@@ -60,9 +60,9 @@ class Audience(Struct, frozen=True):
     reviewer: bool = False
 
     @property
-    def parameters(self) -> dict[str, object]:
-        """What `SEEN` asks for."""
-        return {"person": self.account_id, "owner": self.owner, "reviewer": self.reviewer}
+    def key(self) -> tuple[int, bool, bool]:
+        """What `SEEN` asks for: person, owner, reviewer."""
+        return self.account_id, self.owner, self.reviewer
 
 
 EVERYBODY: Final = Audience()
@@ -78,10 +78,11 @@ IN_CIRCLE: Final[LiteralString] = """
 """SQL: whether the account `person` is, or is a friend of, who made `work`."""
 
 SEEN: Final[LiteralString] = (
-    "(work.access = 'public' or %(owner)s or %(reviewer)s"
-    " or (work.access = 'friends' and %(person)s <> 0 and " + IN_CIRCLE + "))"
+    "(work.access = 'public' or asked.owner or asked.reviewer or (work.access = 'friends' and asked.person <> 0 and "
+    + IN_CIRCLE.replace("%(person)s", "asked.person")
+    + "))"
 )
-"""SQL: whether an audience may see `work`, whatever its state."""
+"""SQL: whether the audience of a row `asked` (`Audience.key`) may see `work`, whatever its state."""
 
 _SEES: Final[LiteralString] = (
     "select true from work where slug = %(slug)s and deleted_at is null and (work.access = 'public'"
