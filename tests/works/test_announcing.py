@@ -38,8 +38,10 @@ class Told:
             return await do(connection)
 
 
-async def recorded(stage: Stage, state: State, *, url: str = URL, publish_type: int = 0) -> Told:
-    file_id = await enter_work(stage.database, (stage.caller.app_id, stage.caller.user_id), state=state)
+async def recorded(
+    stage: Stage, state: State, *, url: str = URL, publish_type: int = 0, file_id: str | None = None
+) -> Told:
+    file_id = file_id or await enter_work(stage.database, (stage.caller.app_id, stage.caller.user_id), state=state)
     work_id = (await stage.work(file_id)).id
     about = About(song_id="s1", song_name="七里香", callback_url=url, publish_type=publish_type)
     async with stage.database.transaction() as connection:
@@ -105,6 +107,16 @@ async def test_failure_is_told_with_its_reason(stage: Stage, state: State) -> No
     (event,) = await told.events()
     assert (event["kind"], event["state"], event["reason"]) == ("ugc.failed", "failed", "It is no audio.")
     assert (event["paly_url"], event["share_url"]) == ("", "")
+
+
+async def test_a_file_that_never_came_is_told_of(stage: Stage) -> None:
+    told = await recorded(stage, "uploading", file_id=await stage.sent())
+    await stage.execute("update upload set last_piece_at = '-infinity'")
+    assert await stage.upkeep.expire_uploads() == 1
+    await stage.upkeep.expire_uploads()
+    (event,) = await told.events()
+    assert (event["kind"], event["state"]) == ("ugc.failed", "expired")
+    assert "never" in event["reason"]
 
 
 async def test_a_rerun_that_fails_is_no_news(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from openstage.settings import Settings
 from openstage.storage.objects import ObjectStore
 from openstage.uploads.service import Uploads
 from openstage.works import lifecycle
+from openstage.works.announcing import announce
 from openstage.works.models import State
 
 _AT_ONCE: Final = 20
@@ -22,6 +23,7 @@ PLAYBACK_DAYS: Final = 2
 JOB_DAYS: Final = 3
 """Jobs that failed or were aborted are kept for so long, for the operator."""
 _NEVER_FINISHED: Final[tuple[State, ...]] = ("uploading", "cancelled", "expired")
+_EXPIRED: Final = "The upload was never finished and has expired."
 
 _log = get_logger("upkeep")
 
@@ -77,15 +79,18 @@ class Upkeep:
             expired = await self._uploads.expire_due(connection)
             # Everybody else locks the work before its upload; who waits for ours mustn't be waited for. What is passed
             # over now is found the next time.
-            await connection.execute(
+            cursor = await connection.execute(
                 """
-                update work set state = 'expired', claim = '', changed_at = now()
+                update work set state = 'expired', claim = '', changed_at = now(), reason = %s
                 where id in (
                     select w.id from work w join upload u on u.file_id = w.file_id
                     where w.state = 'uploading' and u.state = 'expired'
                     for update of w skip locked)
-                """
+                returning id
+                """,
+                (_EXPIRED,),
             )
+            await announce(connection, [work_id for (work_id,) in await cursor.fetchall()])
         for file_id in expired:
             await self._uploads.discard(file_id)
         return len(expired)

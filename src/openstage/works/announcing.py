@@ -23,6 +23,7 @@ KINDS: Final[dict[State, Kind]] = {
     "reviewing": "ugc.reviewing",
     "refused": "ugc.refused",
     "failed": "ugc.failed",
+    "expired": "ugc.failed",  # its file was to be fetched, and nobody got to it
 }
 """What it is called when a recording comes into a state; the other states aren't announced."""
 
