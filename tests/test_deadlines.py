@@ -25,6 +25,31 @@ async def test_what_is_in_time_is_left_alone() -> None:
         raise ValueError("its own")
 
 
+async def test_a_limit_ends_with_its_block() -> None:
+    with Within(SOON):
+        await asyncio.sleep(0)
+    await asyncio.sleep(2 * SOON)  # what would have ended it by then must not end what follows
+
+
+async def test_a_limit_within_a_task_that_was_told_to_end_before() -> None:
+    told = asyncio.Event()
+
+    async def clean_up() -> str:
+        try:
+            await told.wait()
+        except asyncio.CancelledError:
+            with pytest.raises(TimeoutError), Within(SOON):
+                await asyncio.Event().wait()
+            raise
+        raise AssertionError
+
+    task = asyncio.create_task(clean_up())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_of_two_limits_the_one_that_is_over_counts() -> None:
     with Within(60):
         with pytest.raises(TimeoutError), Within(SOON):

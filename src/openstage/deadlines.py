@@ -8,7 +8,7 @@ class Within:
     """`with Within(seconds): await …` raises TimeoutError where the block takes longer.
 
     It does what `asyncio.timeout` does, for a third of the time, which each small call and each chunk of an upload
-    would pay; in turn its end can't be moved, and the event loop must be the one that it is entered in.
+    would pay; in turn its end can't be moved. For use inside a task.
     """
 
     __slots__ = ("_cancellations", "_over", "_seconds", "_task", "_timer")

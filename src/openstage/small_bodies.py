@@ -24,7 +24,7 @@ async def read_whole(receive: Receive, *, longest: int, seconds: float) -> bytes
         ClientDisconnect: the client went away before its end.
 
     """
-    body, more = b"", True
+    body, more = bytearray(), True
     with Within(seconds):
         while more:
             message = await receive()
@@ -34,4 +34,4 @@ async def read_whole(receive: Receive, *, longest: int, seconds: float) -> bytes
             more = message.get("more_body", False)
             if len(body) > longest:
                 raise BodyTooLong
-    return body
+    return bytes(body)

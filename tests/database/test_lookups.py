@@ -111,16 +111,38 @@ async def test_busy_lookups_leave_connections_to_others(counted: Counted) -> Non
     lookups = [SharedLookup(counted, TWICE) for _ in range(3)]  # one more than there are connections
     busy = True
 
-    async def ask(lookup: SharedLookup) -> None:
-        while busy:
-            await lookup.row("x")
+    async def keep_busy(lookup: SharedLookup) -> None:
+        async with asyncio.TaskGroup() as group:
+            while busy:  # there is always one that waits when a statement ends
+                group.create_task(lookup.row("x"))
+                await asyncio.sleep(0)
 
-    asking = [asyncio.create_task(ask(lookup)) for lookup in lookups for _ in range(4)]
+    keeping = [asyncio.create_task(keep_busy(lookup)) for lookup in lookups]
+    async with asyncio.timeout(60):
+        while counted.statements < 50:
+            await asyncio.sleep(0)
     for _ in range(3):
         assert await counted.fetch_one("select 1") == (1,)
     busy = False
-    await asyncio.gather(*asking)
-    assert counted.lent > len(lookups) + 3
+    await asyncio.gather(*keeping)
+
+
+async def test_a_key_that_fails_keeps_no_connection_from_others(database_address: str) -> None:
+    slow = (
+        "select asked.number, 1 / bottom from unnest(%s::int[]) with ordinality as asked (bottom, number),"
+        " (select pg_sleep(0.01)) waited"
+    )
+    database = Counted(database_address, largest=1, timeout=0.7)
+    async with database:
+        lookup = SharedLookup(database, slow)
+        asking = [asyncio.create_task(lookup.row(number)) for number in range(MOST_AT_ONCE)]
+        while database.statements < 2:
+            await asyncio.sleep(0)
+        assert await database.fetch_one("select 1") == (1,)  # long before the hundred have been asked for one by one
+        assert not all(task.done() for task in asking)
+        found = await asyncio.gather(*asking, return_exceptions=True)
+    assert "division by zero" in str(found[0])
+    assert found[1:] == [(1,), *[(0,)] * (MOST_AT_ONCE - 2)]
 
 
 async def test_a_connection_that_breaks_fails_who_asked_and_nobody_later(counted: Counted) -> None:

@@ -94,12 +94,15 @@ async def test_requests_are_counted_whatever_becomes_of_them(client: httpx.Async
     assert b"openstage_request_seconds_bucket" in generate_latest(metrics.registry)
 
 
-async def received(headers: list[tuple[bytes, bytes]], *chunks: bytes) -> list[tuple[bytes, bool]]:
+async def received(
+    headers: list[tuple[bytes, bytes]], *chunks: bytes, version: str = "1.1"
+) -> list[tuple[bytes, bool]]:
     """What an application receives of a body that comes in these chunks until it is told that there are no more."""
     coming = iter([*({"body": chunk, "more_body": True} for chunk in chunks), {"body": b"", "more_body": False}])
     seen: list[tuple[bytes, bool]] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        assert metrics.registry.get_sample_value("openstage_requests_in_flight") == 1
         while not seen or seen[-1][1]:
             message = await receive()
             seen.append((message["body"], message["more_body"]))
@@ -110,7 +113,9 @@ async def received(headers: list[tuple[bytes, bytes]], *chunks: bytes) -> list[t
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    await Observed(application)({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive, send)
+    scope = {"type": "http", "http_version": version, "method": "POST", "path": "/", "headers": headers}
+    await Observed(application)(scope, receive, send)
+    assert metrics.registry.get_sample_value("openstage_requests_in_flight") == 0
     return seen
 
 
@@ -123,6 +128,7 @@ async def test_the_end_of_a_body_is_known_with_its_last_byte() -> None:
     [
         [],
         [(b"content-length", b"")],
+        [(b"content-length", b"5" * 5000)],
         [(b"content-length", b"9")],
         [(b"content-length", b"3"), (b"transfer-encoding", b"chunked")],
     ],
@@ -131,3 +137,8 @@ async def test_a_body_whose_length_is_not_announced_ends_where_the_server_says(
     headers: list[tuple[bytes, bytes]],
 ) -> None:
     assert await received(headers, b"123", b"45") == [(b"123", True), (b"45", True), (b"", False)]
+
+
+async def test_the_end_of_a_body_in_http_2_is_where_its_last_frame_is() -> None:
+    length = [(b"content-length", b"5")]
+    assert await received(length, b"12345", version="2") == [(b"12345", True), (b"", False)]

@@ -16,9 +16,9 @@ from openstage.database.engine import Database
 MOST_AT_ONCE = 100
 """Most keys of one statement."""
 
-MOST_IN_A_ROW = 16
-"""Statements on one connection before it is given back, so that others have their turn: to borrow one takes a fifth of
-a statement's time."""
+KEPT_SECONDS = 0.02
+"""For so long a connection answers one batch after the other before others have their turn with it: to borrow one takes
+a fifth of a statement's time."""
 
 Cursor = psycopg.AsyncCursor[TupleRow]
 Key = tuple[Any, ...]
@@ -48,6 +48,7 @@ class SharedLookup:
         self._query = query.encode()
         self._gather = gather
         self._waiting: list[_Asked] = []
+        self._alone: list[_Asked] = []  # to be answered by a statement each
         self._task: asyncio.Task[None] | None = None
 
     async def rows(self, *key: Any) -> Rows:
@@ -70,32 +71,34 @@ class SharedLookup:
 
     async def _work(self) -> None:
         try:
-            while self._waiting:
+            while self._waiting or self._alone:
                 await self._work_with_a_connection()
         finally:
             self._task = None
 
     async def _work_with_a_connection(self) -> None:
-        """Answer what waits, and for some statements what comes meanwhile."""
-        asked = await self._take()
+        """Answer what waits, and for a moment what comes meanwhile."""
+        if self._gather:
+            await asyncio.sleep(self._gather)
+        asked = self._take()
+        clock = asyncio.get_running_loop().time
+        until = clock() + (0 if self._gather else KEPT_SECONDS)
         try:
             async with self._database.connection() as connection:
                 cursor = connection.cursor()
-                for left in reversed(range(1 if self._gather else MOST_IN_A_ROW)):
+                while asked:
                     await self._answer(cursor, asked)
-                    asked = await self._take() if left else []
-                    if not asked:
-                        break
+                    asked = self._take() if clock() < until else []
         except asyncio.CancelledError:  # the process ends
             for _, answer in asked:
                 answer.cancel()
             raise
-        except Exception as error:  # whatever it is, it belongs to those who asked
+        except Exception as error:  # it belongs to those who asked and haven't been answered
             _fail(asked, error)
 
-    async def _take(self) -> list[_Asked]:
-        if self._gather:
-            await asyncio.sleep(self._gather)
+    def _take(self) -> list[_Asked]:
+        if self._alone:
+            return [self._alone.pop()]
         taken, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
         return taken
 
@@ -106,8 +109,7 @@ class SharedLookup:
             raise
         except Exception as error:
             if len(asked) > 1:
-                for one in asked:  # one key may be the reason: it shall not fail the others
-                    await self._answer(cursor, [one])
+                self._alone += asked  # one key may be the reason: it shall not fail the others
             else:
                 _fail(asked, error)
             return

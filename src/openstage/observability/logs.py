@@ -6,15 +6,15 @@ field by its usual name all the same, it is masked here.
 
 import asyncio
 import atexit
-import contextlib
 import datetime as dt
 import functools
 import logging
 import re
+import select
 import sys
+import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -88,17 +88,23 @@ class _StandardError:
     """
 
     def __init__(self) -> None:
-        self._held: deque[str] = deque()  # other threads write too, and so take lines out
+        self._held: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # Other threads write too. A signal's handler may write in the middle of a write of its own thread.
+        self._lock = threading.RLock()
 
     def hold(self, line: str) -> None:
         """Write a line with others, at the latest when the event loop has done what is due now."""
-        if not self._held:
-            try:
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:  # there is no loop, hence nothing to wait for
-                self.msg(line)
-                return
-        self._held.append(f"{line}\n")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # there is no loop, hence nothing to wait for
+            self.msg(line)
+            return
+        with self._lock:
+            if not self._held or loop is not self._loop:
+                loop.call_soon(self.flush)
+                self._loop = loop
+            self._held.append(f"{line}\n")
 
     def msg(self, line: str) -> None:
         """Write a line."""
@@ -106,11 +112,10 @@ class _StandardError:
 
     def write(self, text: str) -> None:
         """Write lines with their ends (as a stream, for `logging`)."""
-        lines = []
-        while self._held:
-            with contextlib.suppress(IndexError):  # another thread was faster
-                lines.append(self._held.popleft())
-        sys.stderr.write("".join(lines) + text)
+        with self._lock:
+            lines, self._held = [*self._held, text], []
+            for piece in _in_pieces(lines):
+                sys.stderr.write(piece)
 
     def flush(self) -> None:
         """Write what is held."""
@@ -118,6 +123,19 @@ class _StandardError:
             self.write("")
 
     debug = info = warning = error = critical = msg
+
+
+def _in_pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Join lines as far as one write may go: into a pipe, only so much goes in without the lines of others between."""
+    piece, size = "", 0
+    for line in lines:
+        length = len(line.encode("utf-8", "replace"))
+        if piece and size + length > select.PIPE_BUF:
+            yield piece
+            piece, size = "", 0
+        piece, size = piece + line, size + length
+    if piece:
+        yield piece
 
 
 _standard_error = _StandardError()

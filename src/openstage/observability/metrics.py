@@ -1,4 +1,4 @@
-"""Prometheus metrics of one process (docs/operating/metrics.md lists them)."""
+"""Prometheus metrics of one process (docs/operating/monitoring.md lists them)."""
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.gc_collector import GCCollector

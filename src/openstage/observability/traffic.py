@@ -45,7 +45,15 @@ class Traffic(Collector):
         self._times: dict[str, _Times] = {}
 
     def count(self, surface: str, method: str, status: int, seconds: float) -> None:
-        """Count a request that has been answered (status 0: that was not)."""
+        """Count a request.
+
+        Args:
+            surface: the part of the server that it went to (`middleware.SURFACES`).
+            method: one of the known ones, or `other`.
+            status: of the reply; 0: there was none.
+            seconds: from the request's head to the end of its reply.
+
+        """
         kind = (surface, method, status)
         self._answered[kind] = self._answered.get(kind, 0) + 1
         times = self._times.get(surface)
