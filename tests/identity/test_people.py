@@ -146,6 +146,12 @@ async def test_a_kept_refresh_token_works_again_and_again_and_ends_the_access_to
         await identity.refresh(app.client_id, issued.pair.refresh_token, secret)
 
 
+def test_no_code_looks_like_an_option_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter(["-h", "--", "a-b"])
+    monkeypatch.setattr("openstage.identity.tokens.secrets.token_urlsafe", lambda _: next(made))
+    assert tokens.new_code() == "a-b"
+
+
 async def test_a_token_explains_itself(identity: Identity, database: Database, credentials: AppCredentials) -> None:
     pair = await identity.authorise(credentials.client_id, credentials.client_secret, realm="person", uid="小明")
     found = await identity.authorisations.explain(pair.access_token)

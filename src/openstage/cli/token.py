@@ -9,7 +9,7 @@ import typer
 from openstage.app import Services
 from openstage.cli.output import print_json, print_record, print_table
 from openstage.cli.runtime import with_services
-from openstage.identity.authorisations import Authorisation, Explanation
+from openstage.identity.authorisations import Authorisation, Explanation, Holder
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Tokens: list, revoke, explain.")
 
@@ -123,7 +123,7 @@ def explain(
             "taken": found.valid,
             "why not": found.why or None,
             "app": f"{found.app_name} ({found.client_id}), {found.app_state}",
-            "user": whose(held) if held else None,
+            "user": whose(found.holder) if found.holder else None,
             "scopes": " ".join(found.scopes) or None,
             "given": found.issued_at,
             "expires": found.expires_at,
@@ -134,13 +134,13 @@ def explain(
     )
 
 
-def whose(authorisation: Authorisation) -> str:
-    """Return in whose name an authorisation is, for a person."""
-    if authorisation.account is not None:
-        return f"{authorisation.account} (openid {authorisation.uid})"
-    if authorisation.realm == "app":
+def whose(held: Authorisation | Holder) -> str:
+    """Return in whose name an authorisation or token is, for a person."""
+    if held.account is not None:
+        return f"{held.account} (openid {held.uid})"
+    if held.realm == "app":
         return "the app itself"
-    return f"{authorisation.uid} ({authorisation.realm})"
+    return f"{held.uid} ({held.realm})"
 
 
 def _given(text: str) -> str:

@@ -10,6 +10,7 @@ from openstage.database.engine import Connection, Database
 from openstage.database.text import storable
 from openstage.identity.errors import BadClient, UnknownApp
 from openstage.identity.keys import Keys
+from openstage.identity.labels import plain
 from openstage.identity.models import Account, App, AppCredentials, AppState
 from openstage.identity.redirects import acceptable
 from openstage.identity.scopes import known
@@ -45,7 +46,7 @@ class Apps:
                 "insert into app (client_id, name, secret, state, quota) values (%s, %s, %s, %s, %s)",
                 (
                     credentials.client_id,
-                    storable(name),
+                    storable(plain(name)),
                     self._keys.encrypt(credentials.client_secret),
                     state,
                     quota,
@@ -163,7 +164,7 @@ class Apps:
         known = [self._keys.decrypt(secret).encode() for secret in sealed] or [secrets.token_hex(16).encode()]
         matches = [hmac.compare_digest(secret, given) for secret in known]
         if row is None or not any(matches):
-            raise BadClient("The client_id is unknown or the client_secret is wrong.")
+            raise BadClient("The app's id is unknown, or its secret is wrong.")
         return App(*row[:-2])
 
     async def _update(self, client_id: str, assignment: str, value: object) -> App:

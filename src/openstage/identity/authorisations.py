@@ -60,6 +60,17 @@ class Authorisation:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """In whose name a token or code is."""
+
+    realm: Realm
+    uid: str
+    """The app's own name for the user, or the openid of a person."""
+    account: str | None
+    """Name of the person's account."""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """What a token is, and whether it would be taken."""
 
@@ -74,6 +85,8 @@ class Explanation:
     scopes: list[str]
     authorisation: Authorisation | None
     """None for a code that nobody has used yet."""
+    holder: Holder | None
+    """None for a ticket or device code that nobody has confirmed."""
     client_id: str
     app_name: str
 
@@ -194,19 +207,20 @@ class Authorisations:
         digest = tokens.digest(token)
         row = await self._database.fetch_one(
             """
-            select 'access_token', issued_at, expires_at, replaced_at, '', f.id, f.app_id, f.scopes
+            select 'access_token', issued_at, expires_at, replaced_at, '', f.id, f.app_id, f.scopes,
+                   f.user_id
             from access_token t join token_family f on f.id = t.family_id where digest = %(digest)s
             union all
             select 'refresh_token', issued_at, expires_at, used_at, case when keeps_refresh then 'kept' else '' end,
-                   f.id, f.app_id, f.scopes
+                   f.id, f.app_id, f.scopes, f.user_id
             from refresh_token t join token_family f on f.id = t.family_id where digest = %(digest)s
             union all
-            select 'code', issued_at, expires_at, used_at, '', family_id, app_id, scopes
+            select 'code', issued_at, expires_at, used_at, '', family_id, app_id, scopes, user_id
             from authorization_code where digest = %(digest)s
             union all
             select case when d.link is null then 'device_code' else 'qr_ticket' end, d.issued_at,
                    coalesce(c.expires_at, d.expires_at), c.used_at, d.state, coalesce(c.family_id, d.family_id),
-                   d.app_id, d.scopes
+                   d.app_id, d.scopes, d.user_id
             from device_grant d left join authorization_code c on c.digest = d.code_digest
             where d.digest = %(digest)s
             """,
@@ -217,7 +231,7 @@ class Authorisations:
                 "This server never gave such a token, or has forgotten it: that happens when its authorisation can't "
                 "be renewed any more."
             )
-        kind, issued_at, expires_at, used_at, state, number, app_id, scopes = row
+        kind, issued_at, expires_at, used_at, state, number, app_id, scopes, user_id = row
         app = await self._database.fetch_one(
             "select client_id, name, state, now() from app where id = %(id)s", {"id": app_id}
         )
@@ -235,9 +249,18 @@ class Authorisations:
             app_state=app_state,
             scopes=scopes,
             authorisation=authorisation,
+            holder=await self._holder(user_id),
             client_id=client_id,
             app_name=app_name,
         )
+
+    async def _holder(self, user_id: int | None) -> Holder | None:
+        row = await self._database.fetch_one(
+            "select u.realm, u.uid, c.name from end_user u left join account c on c.id = u.account_id"
+            " where u.id = %(id)s",
+            {"id": user_id},
+        )
+        return Holder(*row) if row else None
 
     async def _one(self, number: int) -> Authorisation:
         if found := await self._select("f.id = %(id)s", {"id": number, "limit": 1}):

@@ -16,6 +16,7 @@ from openstage.identity import tokens
 from openstage.identity.accounts import require_active
 from openstage.identity.errors import (
     AlreadyDecided,
+    AlreadyRefused,
     DeviceExpired,
     DeviceRefused,
     DeviceTooFast,
@@ -24,6 +25,7 @@ from openstage.identity.errors import (
 )
 from openstage.identity.issuing import STANDARD, Issuer, Terms, end, person_of
 from openstage.identity.keys import Keys
+from openstage.identity.labels import plain
 from openstage.identity.models import Account, App, Issued
 from openstage.settings import Settings
 
@@ -93,7 +95,7 @@ class Devices:
 
         Raises:
             DeviceUnknown: nothing waits under it (any more).
-            AlreadyDecided: somebody has confirmed or refused it.
+            AlreadyDecided: somebody has confirmed it, or (AlreadyRefused) refused it.
 
         """
         return await self._look("user_code", letters_of(user_code))
@@ -103,13 +105,13 @@ class Devices:
         return await self._look("link", storable(link))
 
     async def app_of_link(self, link: str) -> str | None:
-        """Return the name of the app whose QR code has a link; None: there is none (any more)."""
+        """Return the name of the app whose QR code has a link; None: none waits for a decision there (any more)."""
         row = await self._database.fetch_one(
             "select a.name from device_grant d join app a on a.id = d.app_id"
-            " where d.link = %(link)s and d.expires_at > now()",
+            " where d.link = %(link)s and d.state in ('waiting', 'scanned') and d.expires_at > now()",
             {"link": storable(link)},
         )
-        return str(row[0]) if row else None
+        return plain(row[0]) if row else None
 
     async def decide(self, user_code: str, account: Account | None, *, allow: bool) -> None:
         """Confirm or refuse in the name of a person; the first decision holds.
@@ -121,7 +123,7 @@ class Devices:
 
         Raises:
             DeviceUnknown: nothing waits under the code.
-            AlreadyDecided: somebody was first.
+            AlreadyDecided: somebody was first; AlreadyRefused: and refused.
             AccountDisabled: the person's account has been disabled meanwhile.
 
         """
@@ -137,8 +139,7 @@ class Devices:
             if row is None:
                 raise DeviceUnknown("No device shows this code, or it has expired.")
             digest, app_id, state, scopes, is_ticket = row
-            if state not in {"waiting", "scanned"}:
-                raise AlreadyDecided("This code has been used.")
+            _require_open(state)
             if not allow or account is None:
                 await _settle(connection, digest, "refused")
                 return
@@ -214,9 +215,8 @@ class Devices:
         )
         if row is None:
             raise DeviceUnknown("No device shows this code, or it has expired.")
-        digest, state, letters, *others = row
-        if state not in {"waiting", "scanned"}:
-            raise AlreadyDecided("This code has been used.")
+        digest, state, letters, client_id, app_name, *others = row
+        _require_open(state)
         if state == "waiting":
             async with self._database.connection() as connection:
                 await connection.execute(
@@ -229,7 +229,7 @@ class Devices:
                     """,
                     (digest, CHANNEL),
                 )
-        return Waiting(shown(letters), *others)
+        return Waiting(shown(letters), client_id, plain(app_name), *others)
 
     async def _make_code(
         self, connection: Connection, ticket_digest: bytes, app_id: int, user_id: int, scopes: Sequence[str]
@@ -285,8 +285,8 @@ async def store_grant(
                 "letters": letters,
                 "app": app_id,
                 "scopes": list(scopes),
-                "device": _tidy(device)[:LONGEST_DEVICE],
-                "device_id": _tidy(device_id)[:LONGEST_DEVICE_ID],
+                "device": storable(plain(device))[:LONGEST_DEVICE],
+                "device_id": storable(plain(device_id))[:LONGEST_DEVICE_ID],
                 "link": link,
                 "interval": INTERVAL,
                 "life": life,
@@ -314,8 +314,12 @@ async def _settle(
     )
 
 
-def _tidy(text: str) -> str:
-    return storable(" ".join(text.split()))
+def _require_open(state: DeviceState) -> None:
+    """Raise AlreadyDecided unless somebody may decide still."""
+    if state == "refused":
+        raise AlreadyRefused("This sign-in has been refused.")
+    if state not in {"waiting", "scanned"}:
+        raise AlreadyDecided("This code has been used.")
 
 
 def letters_of(typed: str) -> str:

@@ -201,6 +201,12 @@ class AlreadyDecided(DomainError):
     code = "identity.already_decided"
 
 
+class AlreadyRefused(AlreadyDecided):
+    """Somebody has refused it before."""
+
+    code = "identity.already_refused"
+
+
 class UnknownAuthorisation(DomainError):
     """No authorisation has this number or token."""
 

@@ -233,7 +233,7 @@ class Identity:
                 issued = await self._issuer.refresh(connection, client_id, refresh_token, proven=proven)
         except RefreshInvalid:
             if not await self.apps.exists(client_id):
-                raise BadClient("The client_id is unknown.") from None
+                raise BadClient("The app's id is unknown.") from None
             await self.guesses.charge("code", address=address, app=client_id)
             raise
         if issued is None:

@@ -26,7 +26,10 @@ def new_refresh_token() -> str:
 
 def new_code() -> str:
     """Make a code that an app exchanges for tokens, or by which a device asks for them."""
-    return secrets.token_urlsafe(32)
+    # On a command line one that begins with a dash would be an option.
+    while (code := secrets.token_urlsafe(32)).startswith("-"):
+        pass
+    return code
 
 
 def code_of_ticket(key: bytes, ticket_digest: bytes) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from openstage.dialects.karaoke.bodies import as_struct, parse_object
 from openstage.dialects.karaoke.errors import BadInput, BadJson
 from openstage.dialects.karaoke.fields import Fields, LinkFields
+from openstage.dialects.karaoke.works import AccessRequest
 from openstage.errors import DomainError
 from openstage.outbound.connecting import Outbound
 from openstage.settings import Settings
@@ -41,6 +42,22 @@ def test_fields_of_any_value_are_read_or_refused(fields: dict[str, Any]) -> None
         assert isinstance(getattr(about, name), str)
         getattr(about, name).encode()
     assert 0 <= about.score < 2**31
+
+
+def test_what_is_missing_or_far_too_long_is_named() -> None:
+    with pytest.raises(BadInput, match=r"^access is missing\.$"):
+        as_struct({}, AccessRequest)
+    with pytest.raises(BadJson) as refused:
+        parse_object(b'{"score": ' + b"9" * 5000 + b"}", "data")
+    assert len(refused.value.message) < 120
+    assert "99… is too long" in refused.value.message
+    assert parse_object(b'{"file_size": 9223372036854775807}', "data") == {"file_size": 2**63 - 1}
+
+
+def test_ends_of_a_segment_mean_nothing_without_one() -> None:
+    fields = as_struct({"is_segment": False, "segment_start": 5000, "segment_end": 100}, Fields)
+    about = fields.about("a device")
+    assert (about.segment_start, about.segment_end) == (0, 0)
 
 
 @given(st.binary(max_size=200))

@@ -8,7 +8,7 @@ import pytest
 
 from openstage.works.recordings import Recording
 from tests.dialects.karaoke.conftest import Karaoke, Singer
-from tests.dialects.karaoke.recorded import account_of, ask, enter, listed
+from tests.dialects.karaoke.recorded import USER, account_of, ask, enter, listed
 
 
 def unlike(name: str) -> str:
@@ -124,6 +124,7 @@ async def test_a_recording_is_told_in_full(karaoke: Karaoke) -> None:
         "song_id": "s1",
         "song_name": "The s1",
         "song_type": 0,
+        "share_type": 0,
         "score": 1234,
         "score_rank": 2,
         "is_segment": False,
@@ -282,6 +283,12 @@ async def test_a_user_is_told_what_is_known_of_them(karaoke: Karaoke) -> None:
     data = (await ask(karaoke, singer, "get_user_info"))["data"]
     assert data.pop("create_time") > 1_700_000_000
     assert data == {"openid": singer.openid, "nick_name": name, "city_id": 110_100, "ugc_num": 1, "friend_num": 1}
+
+
+async def test_a_body_that_is_not_needed_must_be_one_all_the_same(karaoke: Karaoke) -> None:
+    singer = await karaoke.singer(unlike("careless"))
+    for body, code in ((b"", 0), (b'{"any": 1}', 0), (b"{", 1002), (b"[]", 1002), (b" " * 70_000, 1003)):
+        assert (await karaoke.post(f"{USER}/get_user_info", singer.headers, body))["code"] == code, body[:9]
 
 
 async def test_songs_are_picked_from_what_people_sing_who_sing_the_same(karaoke: Karaoke) -> None:

@@ -27,6 +27,9 @@ DEEPEST: Final = 16
 BODY_SECONDS: Final = 30.0
 """Time in which a body of JSON must have arrived."""
 
+_LONGEST_NUMBER: Final = 40
+"""Characters of a whole number in JSON; no field holds one of half as many."""
+_MISSING = re.compile("Object missing required field `([^`]+)`")
 _UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -95,6 +98,8 @@ def as_struct(fields: dict[str, Any], kind: type[S]) -> S:
     try:
         return msgspec.convert(known, kind, strict=False)
     except msgspec.ValidationError as error:
+        if missing := _MISSING.fullmatch(str(error)):
+            raise BadInput(f"{missing[1]} is missing.") from error
         reason, _, place = str(error).partition(" - at `$.")
         raise BadInput(f"{place.rstrip('`')}: {reason}." if place else f"{reason}.") from error
 
@@ -122,7 +127,13 @@ def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number")
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
+def _whole_number(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"the number {text[:_LONGEST_NUMBER]}… is too long")
+    return int(text)
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number, parse_int=_whole_number)
 
 
 def _require_sound(found: Any, what: str) -> None:

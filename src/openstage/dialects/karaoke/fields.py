@@ -88,8 +88,9 @@ class Fields(msgspec.Struct):
             file_name=self.file_name,
             file_sha=self.sha,
             is_segment=self.is_segment,
-            segment_start=self.segment_start,
-            segment_end=self.segment_end,
+            # What some clients leave in them without a segment means nothing.
+            segment_start=self.segment_start if self.is_segment else 0,
+            segment_end=self.segment_end if self.is_segment else 0,
             sentence_count=self.sentence_count,
             imei=self.imei,
             device_id=device_id,

@@ -17,16 +17,19 @@ from starlette.routing import BaseRoute, Route
 
 from openstage.dialects.karaoke.bodies import read_json
 from openstage.dialects.karaoke.envelope import json_response
-from openstage.dialects.karaoke.errors import BadInput, Call
+from openstage.dialects.karaoke.errors import CODES, FAILURE, BadInput, Call, RequestBroken
 from openstage.dialects.karaoke.headers import Authorisation, device_id
 from openstage.dialects.karaoke.tokens import address_of, proven_app, require
-from openstage.identity.errors import TokenInvalid
+from openstage.errors import Unavailable
+from openstage.identity.errors import TokenInvalid, TooManyGuesses
 from openstage.identity.models import App
 from openstage.identity.scopes import asked
 from openstage.identity.service import Identity
 from openstage.identity.tickets import STATES, TicketStanding
 from openstage.settings import Settings
 
+_PASSING: Final = frozenset({FAILURE, *(CODES[kind] for kind in (RequestBroken, TooManyGuesses, Unavailable))})
+"""Codes of failures after which the same question may be answered."""
 LONGEST_WAIT: Final = 30
 """Seconds that a call may wait for a change."""
 
@@ -58,7 +61,7 @@ class TicketStatus(msgspec.Struct):
 
     status: int = 0
     """0 nobody has opened the page; 1 somebody has (scanned); 2 confirmed; 3 refused; 4 over: nobody decided in time,
-    or the code was not fetched within 5 minutes, or has been exchanged."""
+    or the code was not fetched within 5 minutes, or has been exchanged. A failure that lasts says 4 too."""
     code: str = ""
     """With status 2: for `/oauth/v2/access_token`, once, within 5 minutes of the confirmation. Asking again gives the
     same one until it has been exchanged."""
@@ -180,4 +183,6 @@ def _no_ticket(code: int, message: str) -> Response:
 
 
 def _no_status(code: int, message: str) -> Response:
-    return json_response(TicketStatus(error_code=code, error_msg=message))
+    # A device that looks at the status alone must not wait for ever for what can't come any more.
+    status = 0 if code in _PASSING else STATES.index("over")
+    return json_response(TicketStatus(status, error_code=code, error_msg=message))

@@ -32,6 +32,7 @@ class Ugc(msgspec.Struct):
     song_id: str
     song_name: str
     song_type: int
+    share_type: int
     score: int
     score_rank: int
     is_segment: bool
@@ -179,6 +180,7 @@ class UgcShapes:
             "song_id": about.song_id,
             "song_name": about.song_name,
             "song_type": about.song_type,
+            "share_type": about.share_type,
             "score": about.score,
             "score_rank": about.score_rank,
             "is_segment": about.is_segment,

@@ -42,6 +42,10 @@ class UserInfo(msgspec.Struct):
     """Since when this app knows them, in seconds of the epoch."""
 
 
+class NoFields(msgspec.Struct):
+    """Body of `get_user_info`: an object, whatever is in it."""
+
+
 class SongRequest(msgspec.Struct):
     """Body of `user_feature_song`."""
 
@@ -68,6 +72,7 @@ class UserCalls:
     async def user_info(self, request: Request) -> Response:
         """`get_user_info`: who the user is; `data` is a `UserInfo`. Needs the scope `profile`."""
         caller = await self._authorisation.user(request, "profile")
+        await read_json(request, NoFields)
         profile = await self._profiles.of(caller.user_id)
         return reply(
             UserInfo(
