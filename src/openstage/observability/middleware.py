@@ -19,8 +19,10 @@ SURFACES = {
     "api": "video", "openupload": "video", "uploadfinish": "video", "cancelupload": "video", "uploadstatus": "video",
     "upload": "upload", "media": "media", "pictures": "media", "w": "pages", "e": "pages", "": "pages", "docs": "pages",
     "static": "pages", "sign-in": "pages", "sign-up": "pages", "sign-out": "pages", "account": "pages",
-    "device": "pages", "qr": "pages", "oauth": "oauth", ".well-known": "oauth", "healthz": "operation",
+    "device": "pages", "qr": "pages", "s": "pages", "certificates": "pages", "favicon.ico": "pages",
+    "favicon.svg": "pages", "robots.txt": "pages", "oauth": "oauth", ".well-known": "oauth", "healthz": "operation",
     "readyz": "operation", "metrics": "operation", "plus": "music", "audio": "music", "library": "media",
+    "karaoke": "karaoke", "test": "karaoke", "play": "media",
 }  # fmt: skip
 
 
@@ -102,7 +104,7 @@ class _Exchange:
         path: str = self._scope["path"]
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
         traffic = metrics.traffic
-        traffic.count(_surface(path), method, self._status, seconds)
+        traffic.count(surface_of(path), method, self._status, seconds)
         traffic.received += self._received
         traffic.sent += self._sent
         logs.request_answered(
@@ -119,7 +121,8 @@ class _Exchange:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
-def _surface(path: str) -> str:
+def surface_of(path: str) -> str:
+    """Tell under which surface requests of a path are counted (`SURFACES`, `events`, or `other`)."""
     if path == "/oauth/v2/light_qr_stat" or (path.startswith("/w/") and path.endswith("/events")):
         return "events"  # they last for minutes: not to be mixed with calls and pages
     return SURFACES.get(path.split("/", 2)[1] if "/" in path else "", "other")
@@ -128,6 +131,6 @@ def _surface(path: str) -> str:
 def _tellable(path: str) -> str:
     """Return a path without the token in it, and never longer than a line."""
     parts = path.split("/")
-    if len(parts) > 2 and parts[1] in {"media", "library", "qr"}:
+    if len(parts) > 2 and parts[1] in {"media", "library", "qr", "certificates"}:
         parts[2] = "…"
     return "/".join(parts)[:200]
