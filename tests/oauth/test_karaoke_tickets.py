@@ -179,7 +179,7 @@ async def test_a_person_refuses(api: Api, person: Person) -> None:
     assert "Refused" in (await decide(person, ticket, "refuse")).text
     assert await api.status(ticket) == {"status": REFUSED, "code": "", "error_code": 0, "error_msg": ""}
     again = await person.get(httpx.URL(ticket["qr_url"]).path)
-    assert (again.status_code, problem(again)) == (409, "This code has been used already.")
+    assert (again.status_code, problem(again)) == (409, "This sign-in has been refused.")
 
 
 async def test_what_nobody_decides_or_fetches_in_time_is_over(
@@ -276,6 +276,20 @@ async def test_a_lost_connection_loses_no_change(module_database: Database) -> N
 
 
 # --- for the operator -------------------------------------------------------------------------------------------------
+async def test_a_ticket_and_its_code_tell_whose_they_are(api: Api, person: Person, server: OauthServer) -> None:
+    async def holder(text: str) -> str | None:
+        found = (await server.identity.authorisations.explain(text)).holder
+        return found.account if found else None
+
+    ticket = await api.ticket()
+    assert await holder(ticket["qr_ticket"]) is None
+    await decide(person, ticket)
+    code = (await api.status(ticket))["code"]
+    assert await holder(ticket["qr_ticket"]) == await holder(code) == "小明"
+    token = await api.user_token(code)
+    assert await holder(token["access_token"]) == "小明"
+
+
 async def test_a_ticket_explains_itself(api: Api, person: Person, server: OauthServer) -> None:
     async def why(ticket: dict[str, Any]) -> str:
         found = await server.identity.authorisations.explain(ticket["qr_ticket"])
@@ -297,7 +311,8 @@ async def test_a_ticket_explains_itself(api: Api, person: Person, server: OauthS
 async def test_wrong_tickets_are_counted_and_right_ones_answered_all_the_same(api: Api) -> None:
     ticket = await api.ticket()
     replies = [await api.status({"qr_ticket": f"guess {number}"}) for number in range(52)]
-    assert {each["error_code"] for each in replies} == {1127, 1130}
+    # Who looks at the status alone asks for a new ticket where this one is lost, and goes on where it only must wait.
+    assert {(each["error_code"], each["status"]) for each in replies} == {(1127, 4), (1130, 0)}
     assert "try again in" in replies[-1]["error_msg"]
     assert (await api.status(ticket))["status"] == WAITING
 

@@ -40,15 +40,35 @@ async def scanned(api: Api, ticket: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en-GB", {"in": "Sign in", "up": "Create an account", "asks": "asks for access", "done": "Done"}),
-        ("zh-CN", {"in": "登录", "up": "注册账号", "asks": "请求访问", "done": "已完成"}),
+        (
+            "en-GB",
+            {
+                "in": "Sign in",
+                "up": "Create an account",
+                "asks": "asks for access",
+                "done": "Done",
+                "chosen": "Nothing was chosen",
+                "refused": "This sign-in has been refused.",
+            },
+        ),
+        (
+            "zh-CN",
+            {
+                "in": "登录",
+                "up": "注册账号",
+                "asks": "请求访问",
+                "done": "已完成",
+                "chosen": "未作选择",
+                "refused": "此次登录已被拒绝。",
+            },
+        ),
     ],
 )
 async def test_a_phone_lets_a_device_in(
     api: Api, browse: OpenBrowser, frontend: Path, language: str, words: dict[str, str]
 ) -> None:
     """A new person signs up on the way, by keyboard alone; the next device is let in at once, and one is refused."""
-    device = {"device_name": "Living room TV 客厅电视", "device_id": "A0-51-0B-77-3C-19"}
+    device = {"device_name": "Living room TV\u202e 客厅电视", "device_id": "A0-51-0B-77-3C-19"}
     tickets = [await api.ticket(**device) for _ in range(3)]
     links = [await scanned(api, ticket) for ticket in tickets]
 
@@ -83,10 +103,18 @@ async def test_a_phone_lets_a_device_in(
             browser.open(links[1])
             browser.click("button[value=allow]")
             browser.wait_js("document.querySelector('[role=status]')")
+            assert browser.complaints() == []
+            # A form that went without its buttons, then a refusal; the code says so from then on.
             browser.open(links[2])
+            browser.js("document.querySelector('form.decision').submit()")
+            browser.wait_js("document.querySelector('[role=alert]')")
+            assert words["chosen"] in browser.text("[role=alert]")
+            check(browser, "qr-undecided")
             browser.click("button[value=refuse]")
             browser.wait_js("document.querySelector('[role=status]')")
-            assert browser.complaints() == []
+            browser.open(links[2])
+            assert browser.text("[role=alert]") == words["refused"]
+            check(browser, "qr-refused")
             browser.open(links[0])
             check(browser, "qr-over")
 

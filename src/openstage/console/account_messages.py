@@ -60,6 +60,10 @@ ACCOUNT_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "consent_end": ("You can end this at any time in your account.", "您可以随时在账号页面撤销授权。"),
     "allow": ("Allow", "同意"),
     "refuse": ("Refuse", "拒绝"),
+    "undecided": (
+        "Nothing was chosen, so nothing has changed. Please choose one of the two.",
+        "未作选择，因此未执行任何操作。请选择其中一项。",
+    ),
     "signed_in_as": ("Signed in as {name}", "当前账号：{name}"),
     "not_you": ("Use another account", "切换账号"),
     # --- a request that can't be answered
@@ -79,6 +83,7 @@ ACCOUNT_MESSAGES: Final[dict[str, tuple[str, str]]] = {
         "没有设备显示此代码，或代码已过期。请再核对一次屏幕。",
     ),
     "device_decided": ("This code has been used already.", "该代码已被使用。"),
+    "device_refused_before": ("This sign-in has been refused.", "此次登录已被拒绝。"),
     "device_check": (
         "Go on only if you see this very code on the device in front of you:",
         "仅当您面前的设备上显示的正是此代码时才继续：",

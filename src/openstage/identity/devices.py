@@ -113,6 +113,11 @@ class Devices:
         )
         return plain(row[0]) if row else None
 
+    async def knew_link(self, link: str) -> bool:
+        """Whether a QR code has or had a link, as long as that is remembered."""
+        known = "select true from device_grant where link = %(link)s"
+        return await self._database.fetch_one(known, {"link": storable(link)}) is not None
+
     async def decide(self, user_code: str, account: Account | None, *, allow: bool) -> None:
         """Confirm or refuse in the name of a person; the first decision holds.
 

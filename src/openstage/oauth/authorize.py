@@ -18,12 +18,13 @@ from openstage.errors import DomainError
 from openstage.identity import redirects
 from openstage.identity.codes import Wanted, require_challenge
 from openstage.identity.errors import AppNotUsable, UnknownApp
+from openstage.identity.labels import plain
 from openstage.identity.models import Account, App
 from openstage.identity.scopes import asked
 from openstage.identity.service import Identity
 from openstage.oauth.browser import Visitor, here, see_other, to_sign_in
 from openstage.oauth.errors import oauth_error
-from openstage.oauth.rendering import Pages, Stale
+from openstage.oauth.rendering import Pages, Stale, Undecided, decision_of
 from openstage.oauth.requests import parse_fields
 from openstage.settings import Settings
 
@@ -85,12 +86,15 @@ class AuthorizePage:
             raise AppNotUsable(app.state)
         return _Asked(app, redirects.chosen(app, fields.get("redirect_uri", "")), fields)
 
-    async def _ask(self, request: Request, visitor: Visitor, wanted: Wanted) -> Response:
+    async def _ask(
+        self, request: Request, visitor: Visitor, wanted: Wanted, error: Undecided | None = None
+    ) -> Response:
         return self._pages.page(
             request,
             visitor,
             "consent.html",
-            app_name=wanted.app.name,
+            error=error,
+            app_name=plain(wanted.app.name),
             developer=await self._identity.apps.developer_of(wanted.app),
             wanted=wanted.scopes,
             target=redirects.target(wanted.redirect),
@@ -106,7 +110,11 @@ class AuthorizePage:
             form = await self._pages.form(request, visitor)
         except Stale:
             return self._pages.stale(request, visitor, here(request))
-        if form.get("decision") != "allow":
+        try:
+            allowed = decision_of(form)
+        except Undecided as error:
+            return await self._ask(request, visitor, wanted, error)
+        if not allowed:
             return self._answer(whom, dict(AccessDeniedError().get_body()))
         return self._answer(whom, {"code": await self._identity.codes.make(account, wanted)})
 

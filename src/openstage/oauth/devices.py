@@ -16,7 +16,7 @@ from openstage.identity.errors import TooManyGuesses
 from openstage.identity.models import Account
 from openstage.identity.service import Identity
 from openstage.oauth.browser import Visitor, to_sign_in
-from openstage.oauth.rendering import Pages, Stale
+from openstage.oauth.rendering import Pages, Stale, Undecided, decision_of
 from openstage.oauth.requests import address_of
 from openstage.settings import Settings
 
@@ -60,19 +60,18 @@ class DevicePages:
             raise
         except DomainError as error:
             return self._pages.page(request, visitor, "device.html", user_code=code[:20], error=error)
-        return self._ask(request, visitor, waiting, "/device", f"/device?user_code={waiting.user_code}")
+        return self._ask_by_code(request, visitor, waiting)
 
     async def ticket(self, request: Request) -> Response:
         """Show what waits behind a QR code, take the decision."""
         visitor = await self._pages.browsers.visitor(request)
-        path = request.url.path
         try:
             waiting = await self._look(request, visitor, link=request.path_params["link"])
             if visitor.account is None:
                 return to_sign_in(request)
             if request.method == "POST":
                 return await self._decide_by_link(request, visitor, visitor.account, waiting)
-            return self._ask(request, visitor, waiting, path, path)
+            return self._ask_by_link(request, visitor, waiting)
         except Unavailable:
             raise
         except DomainError as error:
@@ -86,8 +85,21 @@ class DevicePages:
         """Answer with a QR code as a drawing, which takes the size it is given."""
         return await self._picture(request, "svg")
 
-    def _ask(self, request: Request, visitor: Visitor, waiting: Waiting, action: str, back: str) -> Response:
-        return self._pages.page(request, visitor, "device_confirm.html", waiting=waiting, action=action, back=back)
+    def _ask_by_code(
+        self, request: Request, visitor: Visitor, waiting: Waiting, error: Undecided | None = None
+    ) -> Response:
+        back = f"/device?user_code={waiting.user_code}"
+        return self._pages.page(
+            request, visitor, "device_confirm.html", error=error, waiting=waiting, action="/device", back=back
+        )
+
+    def _ask_by_link(
+        self, request: Request, visitor: Visitor, waiting: Waiting, error: Undecided | None = None
+    ) -> Response:
+        path = request.url.path
+        return self._pages.page(
+            request, visitor, "device_confirm.html", error=error, waiting=waiting, action=path, back=path
+        )
 
     async def _look(self, request: Request, visitor: Visitor, *, code: str = "", link: str = "") -> Waiting:
         """Look a code or link up, as a guess until it is known to be right."""
@@ -107,8 +119,11 @@ class DevicePages:
         code = form.get("user_code", "")
         try:
             # Counted as a guess as well: the form could be sent with any code.
-            await self._look(request, visitor, code=code)
-            return await self._decide(request, visitor, account, code, form)
+            waiting = await self._look(request, visitor, code=code)
+            try:
+                return await self._decide(request, visitor, account, code, form)
+            except Undecided as error:
+                return self._ask_by_code(request, visitor, waiting, error)
         except Unavailable:
             raise
         except DomainError as error:
@@ -122,19 +137,22 @@ class DevicePages:
         if form.get("user_code") != waiting.user_code:
             # Not our form, or the person has looked at another code than the one behind this address.
             return self._pages.stale(request, visitor, request.url.path)
-        return await self._decide(request, visitor, account, waiting.user_code, form)
+        try:
+            return await self._decide(request, visitor, account, waiting.user_code, form)
+        except Undecided as error:
+            return self._ask_by_link(request, visitor, waiting, error)
 
     async def _decide(
         self, request: Request, visitor: Visitor, account: Account, code: str, form: dict[str, str]
     ) -> Response:
-        allowed = form.get("decision") == "allow"
+        allowed = decision_of(form)
         await self._identity.devices.decide(code, account, allow=allowed)
         return self._pages.page(request, visitor, "device_done.html", allowed=allowed)
 
     async def _picture(self, request: Request, kind: str) -> Response:
         link = request.path_params["link"]
         if await self._identity.devices.app_of_link(link) is None:
-            return await self._no_picture(request)
+            return await self._no_picture(request, link)
         picture = await asyncio.to_thread(_draw, f"{self._base}/qr/{link}", kind)
         headers = {
             "Cache-Control": "private, max-age=600",
@@ -144,10 +162,12 @@ class DevicePages:
         }
         return Response(picture, media_type=_PICTURES[kind], headers=headers)
 
-    async def _no_picture(self, request: Request) -> Response:
+    async def _no_picture(self, request: Request, link: str) -> Response:
         headers = {"Cache-Control": "no-store"}
         try:
-            await self._identity.guesses.charge("user-code", address=address_of(request))
+            # A device that shows a code for too long is no guess: it shall not lock out the people around it.
+            if not await self._identity.devices.knew_link(link):
+                await self._identity.guesses.charge("user-code", address=address_of(request))
         except TooManyGuesses as error:
             return PlainTextResponse(error.message, 429, headers={**headers, "Retry-After": str(error.wait)})
         return PlainTextResponse("No QR code is waiting here (any more).", 404, headers=headers)

@@ -14,6 +14,7 @@ from openstage.console.languages import choose
 from openstage.errors import DomainError, Unavailable
 from openstage.identity.authorisations import Authorisation
 from openstage.identity.errors import UnknownApp
+from openstage.identity.labels import plain
 from openstage.identity.models import Account
 from openstage.identity.service import Identity
 from openstage.oauth.browser import Visitor, own_page, see_other, to_sign_in
@@ -237,7 +238,7 @@ class PeoplePages:
         if not client_id:
             return ""
         try:
-            return (await self._identity.apps.find(client_id)).name
+            return plain((await self._identity.apps.find(client_id)).name)
         except UnknownApp:
             return ""
 
@@ -254,5 +255,5 @@ def _by_app(held: Sequence[Authorisation]) -> list[AppWithAccess]:
         before = apps.get(each.client_id)
         scopes = [*(before.scopes if before else []), *each.scopes]
         since = min(before.since, each.created_at) if before else each.created_at
-        apps[each.client_id] = AppWithAccess(each.client_id, each.app_name, since, list(dict.fromkeys(scopes)))
+        apps[each.client_id] = AppWithAccess(each.client_id, plain(each.app_name), since, list(dict.fromkeys(scopes)))
     return list(apps.values())

@@ -1,5 +1,6 @@
 """What all our pages have in common."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from authlib.oauth2 import OAuth2Error
@@ -13,6 +14,13 @@ from openstage.identity import errors as identity
 from openstage.oauth.browser import Browsers, Visitor, own_page
 from openstage.oauth.requests import read_form
 
+
+class Undecided(DomainError):
+    """A form arrived that says neither yes nor no: a script's, or one that was sent without its buttons."""
+
+    code = "oauth.undecided"
+
+
 _TROUBLES: dict[type[DomainError], tuple[str, int]] = {
     identity.WrongPassword: ("wrong_password", 403),
     identity.PasskeyInvalid: ("passkey_invalid", 403),
@@ -22,12 +30,22 @@ _TROUBLES: dict[type[DomainError], tuple[str, int]] = {
     identity.BadPassword: ("bad_password", 400),
     identity.DeviceUnknown: ("device_unknown", 404),
     identity.AlreadyDecided: ("device_decided", 409),
+    identity.AlreadyRefused: ("device_refused_before", 409),
+    Undecided: ("undecided", 400),
 }
 """What a person is told of an error, and with which status."""
 
 
 class Stale(Exception):
     """A form arrived that we didn't give this visitor."""
+
+
+def decision_of(form: Mapping[str, str]) -> bool:
+    """Whether a person allowed what a form asked them; raises Undecided."""
+    decision = form.get("decision")
+    if decision not in {"allow", "refuse"}:
+        raise Undecided("Neither allowed nor refused.")
+    return decision == "allow"
 
 
 class Pages:
