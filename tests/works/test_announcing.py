@@ -29,7 +29,7 @@ class Told:
 
     async def events(self) -> list[dict[str, Any]]:
         """Kind and data of all events, the first first."""
-        found = await Events(self.stage.database, self.stage.settings).list(EventFilter(file_id=self.file_id))
+        found = await Events(self.stage.database, self.stage.settings).list(EventFilter(work=self.file_id))
         assert [each.sequence for each in found] == list(range(len(found), 0, -1))
         return [{"kind": each.kind, **each.data} for each in reversed(found)]
 

@@ -28,7 +28,9 @@ InState = Annotated[
     EventState | None, typer.Option("--state", help="Only those in it: waiting, doing, delivered, failed, gone.")
 ]
 OfKind = Annotated[str | None, typer.Option("--kind", help="Only of this kind, such as ugc.published.")]
-OfWork = Annotated[str | None, typer.Option("--work", metavar="FILE_ID", help="Only this work's.")]
+OfWork = Annotated[
+    str | None, typer.Option("--work", metavar="ID", help="Only this work's: its file_id, ugc_id or share_id.")
+]
 Since = Annotated[
     dt.datetime | None, typer.Option("--since", help="Only those that happened from then on, in this machine's time.")
 ]
@@ -40,13 +42,13 @@ def list_events(
     client_id: App = None,
     state: InState = None,
     kind: OfKind = None,
-    file_id: OfWork = None,
+    work_name: OfWork = None,
     since: Since = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List events, the newest first."""
-    which = _filter(client_id, state, kind, file_id, since)
+    which = _filter(client_id, state, kind, work_name, since)
 
     async def work(services: Services) -> Sequence[Event]:
         return await services.events.list(which, limit=limit)
@@ -113,7 +115,7 @@ def replay(
     client_id: App = None,
     state: InState = None,
     kind: OfKind = None,
-    file_id: OfWork = None,
+    work_name: OfWork = None,
     since: Since = None,
     as_json: AsJson = False,
 ) -> None:
@@ -121,7 +123,7 @@ def replay(
 
     All tries are before them again. One that is being delivered just now is passed over.
     """
-    which = _filter(client_id, state, kind, file_id, since)
+    which = _filter(client_id, state, kind, work_name, since)
     if bool(event_ids) == (which != EventFilter()):
         raise typer.BadParameter("name events, or say which: --state failed, --app CLIENT_ID, …")
 
@@ -160,9 +162,9 @@ def secret(
 
 
 def _filter(
-    client_id: str | None, state: EventState | None, kind: str | None, file_id: str | None, since: dt.datetime | None
+    client_id: str | None, state: EventState | None, kind: str | None, work: str | None, since: dt.datetime | None
 ) -> EventFilter:
-    return EventFilter(client_id, state, kind, file_id, since.astimezone() if since else None)
+    return EventFilter(client_id, state, kind, work, since.astimezone() if since else None)
 
 
 def _record(event: Event) -> dict[str, Any]:

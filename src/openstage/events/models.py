@@ -78,7 +78,8 @@ class EventFilter:
     client_id: str | None = None
     state: EventState | None = None
     kind: str | None = None
-    file_id: str | None = None
+    work: str | None = None
+    """`file_id`, or a recording's `ugc_id` or `share_id`."""
     since: dt.datetime | None = None
     """Not older than this."""
 

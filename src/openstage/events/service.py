@@ -36,7 +36,9 @@ _FROM: Final = """
 _MATCHES: Final = """
     (%(client)s::text is null or e.app_id = (select id from app where client_id = %(client)s))
     and (%(state)s::text is null or e.state = %(state)s) and (%(kind)s::text is null or e.kind = %(kind)s)
-    and (%(file)s::text is null or e.work_id = (select id from work where file_id = %(file)s))
+    and (%(work)s::text is null or e.work_id = any(array(
+        select id from work where file_id = %(work)s
+        union all select work_id from recording where ugc_id = %(work)s or share_id = %(work)s)))
     and (%(since)s::timestamptz is null or e.created_at >= %(since)s)
     """
 
@@ -278,7 +280,7 @@ def _parameters(which: EventFilter | None) -> dict[str, Any]:
         "client": which.client_id,
         "state": which.state,
         "kind": which.kind,
-        "file": which.file_id,
+        "work": which.work,
         "since": which.since,
     }
 
