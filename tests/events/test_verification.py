@@ -74,6 +74,9 @@ def in_java(folder: Path) -> Verify:
         class Ask {
             public static void main(String[] given) throws Exception {
                 byte[] body = java.util.Base64.getDecoder().decode(given[4]);
+                for (int i = 1; i < 4; i++) {
+                    given[i] = given[i].equals("missing") ? null : given[i];
+                }
                 System.out.println(Callbacks.verify(given[0], given[1], given[2], given[3], body));
             }
         }
@@ -82,7 +85,7 @@ def in_java(folder: Path) -> Verify:
     subprocess.run(["javac", "Ask.java"], cwd=folder, check=True)
 
     def verify(secret: str, fields: dict[str, str], body: bytes) -> bool:
-        sent = [fields[f"webhook-{name}"] for name in ("id", "timestamp", "signature")]
+        sent = [fields.get(f"webhook-{name}", "missing") for name in ("id", "timestamp", "signature")]
         command = ["java", "-Xshare:auto", "-cp", str(folder), "Ask", secret, *sent, base64.b64encode(body).decode()]
         run = subprocess.run(command, capture_output=True, text=True, check=True)
         return {"true\n": True, "false\n": False}[run.stdout]
@@ -125,6 +128,11 @@ def test_the_guides_code_believes_what_we_sign_and_nothing_else(made: Callable[[
     for minutes in (-6, 6):
         late = headers("evt_1", BODY, now + dt.timedelta(minutes=minutes), [OURS])
         assert not verify(OURS, late, BODY.encode())
+    # What anybody may send is an answer of "no", and no failure of another kind.
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        assert not verify(OURS, {other: value for other, value in signed.items() if other != name}, BODY.encode())
+        for value in ("", "now", "v1", "v1,", "v1,=", "v1,好"):
+            assert not verify(OURS, signed | {name: value}, BODY.encode())
 
 
 def test_the_secret_is_what_the_guide_says() -> None:
