@@ -11,7 +11,7 @@ import pytest
 from openstage.database.engine import Database
 from openstage.identity.codes import challenge_of
 from openstage.identity.errors import TokenInvalid
-from tests.oauth.conftest import CALLBACK, Client, OauthServer, make_client
+from tests.oauth.conftest import CALLBACK, PASSWORD, Client, OauthServer, make_client
 from tests.oauth.karaoke import USER_TOKEN, Api
 from tests.oauth.person import Person
 
@@ -284,3 +284,48 @@ async def test_wrong_secrets_and_signatures_are_counted_and_the_wait_is_told(api
     refused = await api.user_token("a code")
     assert refused["error_code"] == "1130"
     assert "try again in" in refused["error_msg"]
+
+
+# --- beside others ----------------------------------------------------------------------------------------------------
+async def calls(api: Api, token: str) -> Any:
+    """What a call with a user's token answers: its code."""
+    headers = {"X_Open_Access_Token": token, "X_Open_App_ID": api.client.id}
+    return (await api.call("/karaoke/user/v2/get_user_work", {}, **headers))["code"]
+
+
+async def test_a_token_of_standard_oauth_lives_beside_until_the_next_of_this_dialect(api: Api, person: Person) -> None:
+    first = await sign_in(person, api)
+    form = {"grant_type": "authorization_code", "redirect_uri": CALLBACK, **api.client.credentials}
+    redeemed = await api.http.post("/oauth/token", data=form | {"code": await code_for(person, api.client)})
+    standard = redeemed.json()["access_token"]
+    assert [await calls(api, each) for each in (first["access_token"], standard)] == [0, 0]
+    second = await sign_in(person, api)
+    tokens = [first["access_token"], standard, second["access_token"]]
+    assert [await calls(api, each) for each in tokens] == [1102, 1102, 0]
+
+
+async def test_a_public_app_redeems_without_a_secret_and_makes_the_same_calls(
+    http: httpx.AsyncClient, public: Client, person: Person
+) -> None:
+    api = Api(http, public)
+    challenge = {"code_challenge": challenge_of(VERIFIER), "code_challenge_method": "S256"}
+    code = await code_for(person, public, **challenge)
+    body = {"appid": public.id, "code": code, "grant_type": "authorization_code", "code_verifier": VERIFIER}
+    assert (await api.call("/oauth/v2/access_token", body))["error_code"] == "1001"
+    form = {"client_id": public.id, "redirect_uri": CALLBACK, **body}
+    redeemed = await http.post("/oauth/token", data=form)
+    assert await calls(api, redeemed.json()["access_token"]) == 0
+
+
+async def test_of_a_disabled_account_a_code_and_tokens_are_refused_each_in_its_way(
+    api: Api, server: OauthServer
+) -> None:
+    await server.identity.accounts.create("who leaves", PASSWORD)
+    async with server.person() as someone:
+        await someone.sign_in("who leaves", PASSWORD)
+        token = await sign_in(someone, api)
+        code = await code_for(someone, api.client)
+    await server.identity.accounts.set_state("who leaves", "disabled")
+    assert (await api.user_token(code))["error_code"] == "1108"
+    assert await calls(api, token["access_token"]) == 1102
+    assert (await api.renew(token["refresh_token"], openid=token["openid"]))["error_code"] == 1121
