@@ -13,11 +13,12 @@ from msgspec.structs import replace
 
 from openstage.database.engine import Connection, Database
 from openstage.identity import quota
-from openstage.identity.errors import AppNotUsable
+from openstage.identity.errors import AppNotUsable, QuotaExceeded
 from openstage.identity.models import Caller
 from openstage.publishing import jobs
 from openstage.publishing.errors import Superseded, TooManyOrders
 from openstage.publishing.intake import Intake
+from openstage.publishing.sound_check import UNATTENDED, SoundCheck
 from openstage.settings import Settings
 from openstage.storage.space import require_space
 from openstage.uploads.errors import BadSize, UnknownUpload
@@ -55,9 +56,15 @@ class RecordingIntake:
         self._settings = settings
         self._uploads = uploads
         self._intake = intake
+        self._sound_check = SoundCheck(settings)
 
-    async def require_room(self, caller: Caller, size: int) -> None:
-        """Make sure, before a file is taken in, that about so many bytes may come: nothing is set aside.
+    async def expect(self, caller: Caller, length: int | None, *, beside: int) -> None:
+        """Make sure, before a request's body is read, that the file in it may come: nothing is set aside.
+
+        Args:
+            caller: who sends it.
+            length: bytes of the body, as the request announces them; None: it doesn't.
+            beside: at most so many of them are no part of the file: how many isn't known yet.
 
         Raises:
             AppNotUsable: the app is not approved.
@@ -66,14 +73,35 @@ class RecordingIntake:
             StorageFull: the server has no room for them.
 
         """
+        await self._sound_check.get_ready()
+        announced = length or 0
+        await self._require_room(caller, max(announced - beside, 0), announced, by="Content-Length")
+
+    async def _require_room(self, caller: Caller, size: int, announced: int, *, by: str) -> None:
+        """Make sure that a file of `size` bytes or more may come; raises as `expect`.
+
+        Messages tell the number that the client knows: `announced`, which is what `by` says; 0: it says nothing.
+        """
         if caller.app_state != "approved":
             raise AppNotUsable(caller.app_state)
         largest = self._settings.max_recording
         if size > largest:
-            raise BadSize(f"A recording may have up to {largest} bytes, not {size}.")
-        require_space(self._settings.staging_folder, size, reserve=self._settings.min_free)
+            raise BadSize(f"A recording may have up to {largest} bytes, not {announced} as {by} says.")
+        require_space(self._settings.staging_folder, announced, reserve=self._settings.min_free)
+        default = self._settings.quota
         async with self._database.connection() as connection:
-            await quota.require_room(connection, caller.app_id, size, default=self._settings.quota)
+            try:
+                await quota.require_room(connection, caller.app_id, max(size, 1), default=default)  # none has no bytes
+            except QuotaExceeded as error:
+                if not announced:
+                    raise QuotaExceeded(
+                        "The app's quota is used up: there is no room for any file. "
+                        "Delete works, cancel uploads, or ask the operator for a larger quota."
+                    ) from error
+                try:
+                    await quota.require_room(connection, caller.app_id, announced, default=default)
+                except QuotaExceeded as told:
+                    raise QuotaExceeded(f"{told.message} ({by} says {announced}.)") from told
 
     async def publish(self, caller: Caller, incoming: Incoming, about: About) -> RecordedWork:
         """Make a work of a file that has come in whole, and begin to produce it.
@@ -83,9 +111,11 @@ class RecordingIntake:
         Raises:
             QuotaExceeded: the app has no room for it.
             BadSize: no file may have so many bytes.
+            NotAMedium: it can't be published, or has no sound.
             Unavailable: database or disk are away.
 
         """
+        await self._sound_check.require_sound(incoming.path)
         file_id = new_file_id()
         # Known before its file gets the name: should we die in between, it expires like any unfinished upload.
         async with self._database.transaction() as connection:
@@ -110,12 +140,13 @@ class RecordingIntake:
             TooManyOrders: too many files of the app wait to be fetched.
 
         """
-        await self.require_room(caller, source.file_size or 0)
+        size = source.file_size or 0
+        await self._require_room(caller, size, size, by="file_size")
         async with self._database.transaction() as connection:
             waiting = await _waiting(connection, caller.app_id)
             if waiting >= MOST_WAITING:
                 raise TooManyOrders(f"{waiting} files of this app wait to be fetched; send this one again later.")
-            recorded = await self._enter(connection, caller, new_file_id(), about, source.file_size or 0)
+            recorded = await self._enter(connection, caller, new_file_id(), about, size)
             await connection.execute(
                 "insert into recording_fetch (work_id, url, file_size, file_sha) values (%s, %s, %s, %s)",
                 (recorded.work.id, source.url, source.file_size, source.file_sha),
@@ -134,10 +165,12 @@ class RecordingIntake:
 
         Raises:
             Superseded: it isn't wanted any more, or somebody else fetches it.
+            NotAMedium: it can't be published, or has no sound.
             QuotaExceeded: the app has no room for it.
             Unavailable: database or disk are away.
 
         """
+        await self._sound_check.require_sound(incoming.path, seconds=UNATTENDED)
         async with self._database.transaction() as connection:
             work = await queries.select_one(
                 connection,

@@ -45,6 +45,11 @@ class Incoming:
         """Bytes so far."""
         return self._writer.received
 
+    @property
+    def path(self) -> Path:
+        """Where the finished file lies until it is placed; for looking at it, not for keeping."""
+        return self._file.path
+
     async def write(self, chunk: Buffer) -> None:
         """Take the next bytes; waits while the disk is behind.
 
@@ -140,6 +145,11 @@ class _IncomingFile(StagingFile):
         self._reserve = reserve
         self._naming = threading.Lock()
         self._wanted = True
+
+    @property
+    def path(self) -> Path:
+        """Where it lies until it is placed."""
+        return self._path
 
     @override
     def digest(self, buffers: Sequence[Buffer]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,18 +119,37 @@ async def test_parts_come_in_either_order_and_digests_are_checked(
         assert wrong["code"] == 1202
 
 
-async def test_films_are_taken_too_and_noise_is_a_failed_work_with_a_reason(stage: Karaoke) -> None:
+async def test_films_are_taken_too(stage: Karaoke) -> None:
     singer = await stage.singer("周小姐")
-    film, noise = make_clip(duration=1.0, size="160x90").read_bytes(), b"\0\1\2" * 70_000
+    film = make_clip(duration=1.0, size="160x90").read_bytes()
     taken = await stage.upload(singer, film, file_first=True, publish_type=2)
-    refused = (await stage.upload(singer, noise))["data"]
-    await stage.reached(refused["ugc_id"], "failed")
-    assert (await stage.http.get(refused["paly_url"])).status_code == 404
     address = taken["data"]["paly_url"]
     await stage.reached(taken["data"]["ugc_id"])
     assert (await stage.http.get(address)).status_code == 404, "it is private"
     assert (await stage.http.get(address, headers=(await stage.singer("林先生")).headers)).status_code == 404
     assert (await stage.http.get(address, headers=singer.headers)).status_code == 302
+
+
+def no_sound() -> Iterator[tuple[str, bytes, str]]:
+    film = make_clip(duration=2.0, size="160x90").read_bytes()
+    yield "random bytes", random.Random(1).randbytes(20_000), "format that can be played"
+    yield "noise that repeats itself", b"\0\1\2" * 70_000, "format that can be played"
+    yield "a silent film", make_clip(acodec=None, duration=1.0, size="160x90").read_bytes(), "no sound"
+    yield "a silent film of another kind", make_clip("webm", "vp8", None, duration=1.0).read_bytes(), "no sound"
+    yield "a film that is cut off", film[: len(film) // 2], "cut off"
+    yield "a film without its index", make_clip(duration=1.0, size="160x90", moov="end").read_bytes()[:-9_000], "index"
+
+
+@pytest.mark.parametrize("file_first", [False, True], ids=["data first", "file first"])
+async def test_what_has_no_sound_is_refused_by_the_call_and_stores_nothing(karaoke: Karaoke, file_first: bool) -> None:
+    singer, before, bytes_before = await karaoke.singer("周小姐"), await held(karaoke), await karaoke.held()
+    for name, content, reason in no_sound():
+        answer = await karaoke.upload(singer, content, file_first=file_first)
+        assert answer["code"] == 1203, (name, answer)
+        assert reason in answer["msg"], (name, answer)
+        assert answer["data"] == {}
+        assert await held(karaoke) == before, name
+        assert await karaoke.held() == bytes_before, name
 
 
 def changed(**fields: Any) -> bytes:
@@ -321,6 +341,32 @@ async def test_a_full_quota_is_told_before_and_after_the_bytes(karaoke: Karaoke)
         "select reserved, stored from app where id = %(app)s", {"app": app.id}
     )
     assert row == (0, len(sound))
+
+
+async def test_messages_name_the_numbers_that_the_client_knows(karaoke: Karaoke) -> None:
+    identity, sound = karaoke.services.identity, recording(12.0)
+    credentials = await identity.apps.create("Another small app", quota=len(sound) - 1)
+    app = await identity.authenticate(credentials.client_id, credentials.client_secret)
+    issued = await identity.authorise_app(app, realm="person", uid="somebody")
+    headers = karaoke.headers(issued.pair.access_token, "somebody", app=app)
+    whole = await karaoke.upload(headers, sound)
+    assert whole["code"] == 1205
+    assert f"{len(sound)} more do not fit" in whole["msg"], "the file's size, once it is known"
+    opened = [*headers.items(), ("Content-Type", "multipart/form-data; boundary=b7"), ("Expect", "100-continue")]
+    for length, code, told in (
+        (len(sound) + 200_000, 1205, f"{len(sound) + 200_000} more do not fit"),
+        (9_000_000_000, 1204, "9000000000"),
+    ):
+        exchange = await Exchange.begin(karaoke.address, "POST", UPLOAD, opened, length=length)
+        answer = (await exchange.answer()).json
+        assert answer["code"] == code, answer
+        assert told in answer["msg"]
+        assert "Content-Length" in answer["msg"], "not to be taken for the file's size"
+    for file_first in (True, False):
+        answer = await karaoke.upload(await karaoke.singer("周小姐"), sound, file_first=file_first, file_size=9 * 10**9)
+        assert answer["code"] == 1204
+        assert "not 9000000000" in answer["msg"]
+    assert not karaoke.incoming()
 
 
 async def test_eight_at_once_are_all_kept_apart(karaoke: Karaoke) -> None:

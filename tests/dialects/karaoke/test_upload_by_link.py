@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import hashlib
 import os
+import random
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,9 +16,10 @@ from openstage.publishing.errors import Later
 from openstage.publishing.fetching import MOST_TRIES, Fetching
 from openstage.works.errors import WrongState
 from tests.dialects.karaoke.conftest import LINK, SAMPLE, Karaoke, Reply, Singer, recording, running_karaoke
+from tests.events.courier import Receiver
 from tests.publishing.process import worker_process
 from tests.support.database import TestServer
-from tests.support.fixtures import cover_picture
+from tests.support.fixtures import cover_picture, make_clip
 from tests.support.raw_server import RawRequest, RawServer, reply
 from tests.support.waiting import wait_until
 
@@ -165,6 +167,7 @@ async def test_what_another_try_would_not_mend_is_a_failed_work_with_the_reason(
     karaoke: Karaoke, source: RawServer
 ) -> None:
     sound, before = recording(), await left(karaoke)
+    film = make_clip(duration=2.0).read_bytes()
     unbounded = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + sound
     for answer, reason, fields in (
         (reply(404), "404", {}),
@@ -175,6 +178,9 @@ async def test_what_another_try_would_not_mend_is_a_failed_work_with_the_reason(
         (reply(200, b""), "empty", {}),
         (reply(200, cover_picture().read_bytes()), "picture", {}),
         (reply(200, b"<html>Sign in first</html>"), "text", {}),
+        (reply(200, random.Random(1).randbytes(20_000)), "format that can be played", {}),
+        (reply(200, make_clip(acodec=None, duration=1.0).read_bytes()), "no sound", {}),
+        (reply(200, film[: len(film) // 2]), "cut off", {}),
         (reply(200, sound), "file_size", {"file_size": len(sound) + 1}),
         (reply(200, sound), "file_size", {"file_size": len(sound) - 1}),
         (unbounded, "file_size", {"file_size": len(sound) + 1}),
@@ -196,6 +202,49 @@ async def test_what_another_try_would_not_mend_is_a_failed_work_with_the_reason(
         await made.run()  # a job that comes once more finds nothing to do
         with pytest.raises(WrongState):
             await karaoke.services.operations.rerun(made.data["file_id"])
+
+
+async def test_a_silent_film_is_told_as_failed_and_never_published(stage: Karaoke, source: RawServer) -> None:
+    answering(source, reply(200, make_clip(acodec=None, duration=1.0).read_bytes()))
+    receiver = Receiver(stage.credentials.client_secret)
+    async with receiver.listening():
+        answer = await ordered(
+            stage, await stage.singer("周小姐"), source.url + "/film.mp4", callback_url=receiver.url + "/hear"
+        )
+
+        async def told() -> bool:
+            return bool(receiver.told)
+
+        await wait_until(told, within=30.0, what="the callback")
+    (failed,) = receiver.told
+    assert (failed["type"], failed["data"]["ugc_id"]) == ("ugc.failed", answer["data"]["ugc_id"])
+    assert "no sound" in failed["data"]["reason"]
+    assert await stage.state(answer["data"]["ugc_id"]) == "failed"
+
+
+async def test_orders_that_do_not_fit_are_told_the_numbers_that_the_client_knows(
+    karaoke: Karaoke, source: RawServer
+) -> None:
+    identity = karaoke.services.identity
+    credentials = await identity.apps.create("An app with little room", quota=len(recording()))
+    app = await identity.authenticate(credentials.client_id, credentials.client_secret)
+    issued = await identity.authorise_app(app, realm="person", uid="somebody")
+    small = Singer("somebody", karaoke.headers(issued.pair.access_token, "somebody", app=app))
+    largest = karaoke.settings.max_recording
+    for size, code, told in (
+        (321_035, 1205, "321035 more do not fit"),
+        (largest + 1, 1204, f"up to {largest} bytes, not {largest + 1} as file_size says"),
+    ):
+        answer = await ordered(karaoke, small, source.url, file_size=size)
+        assert answer["code"] == code, answer
+        assert told in answer["msg"]
+    assert (await karaoke.upload(small, recording()))["code"] == 0
+    for unknown in (None, 0):
+        answer = await ordered(karaoke, small, source.url, file_size=unknown)
+        assert answer["code"] == 1205, "there is no room for any file, however long"
+        assert "used up" in answer["msg"]
+        assert " 0 more" not in answer["msg"]
+    assert not source.peers
 
 
 async def test_what_may_pass_is_tried_again_and_not_for_ever(karaoke: Karaoke, source: RawServer) -> None:

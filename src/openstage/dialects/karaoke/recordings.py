@@ -24,6 +24,7 @@ from openstage.outbound.connecting import Outbound
 from openstage.publishing.reception import Reception, digests_of
 from openstage.publishing.recordings import RecordingIntake, Source
 from openstage.settings import Settings
+from openstage.uploads.errors import BadSize
 from openstage.uploads.incoming import Incoming
 from openstage.uploads.service import Uploads
 from openstage.works.recordings import RecordedWork, play_address
@@ -58,8 +59,7 @@ class RecordingCalls:
         body = Body(request, silence=self._settings.piece_timeout)
         try:
             caller = await self._authorisation.user(request, "works.write")
-            # Not to the byte: what comes beside the file isn't known yet.
-            await self._intake.require_room(caller, max((body.length or 0) - OVERHEAD, 0))
+            await self._intake.expect(caller, body.length, beside=OVERHEAD)
             async with contextlib.AsyncExitStack() as stack:
                 upload = _Upload(self._uploads, self._settings.max_recording, stack, self._outbound)
                 fields, incoming = await upload.receive(MultipartBody(body))
@@ -133,6 +133,8 @@ class _Upload:
             raise BodyTooLarge(f"data has more than {LONGEST_JSON} bytes.")
         self._fields = as_struct(parse_object(text, "data"), Fields)
         self._fields.check(self._outbound)
+        if (size := self._fields.file_size) is not None and size > self._limit:
+            raise BadSize(f"A recording may have up to {self._limit} bytes, not {size} as file_size says.")
 
     async def _take_file(self, multipart: MultipartBody) -> None:
         if self._incoming is not None:
