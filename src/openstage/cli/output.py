@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -94,6 +93,6 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
-    if isinstance(value, msgspec.Struct):
-        return msgspec.structs.asdict(value)
+    if fields := getattr(value, "__struct_fields__", None):  # the library of these records isn't there for clients
+        return {name: getattr(value, name) for name in fields}
     return str(value)
