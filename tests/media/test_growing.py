@@ -171,6 +171,29 @@ async def test_segments_come_while_the_upload_stalls(tmp_path: Path) -> None:
         await feed.until_asked(feed.size // 2)
 
 
+async def test_who_gives_up_just_as_something_changes_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watches: list[watching.Watch] = []
+
+    class Seen(watching.Watch):
+        def __enter__(self) -> "Seen":
+            watches.append(self)
+            super().__enter__()
+            return self
+
+    monkeypatch.setattr(making, "Watch", Seen)
+    source = make_clip(container="ts", duration=6.0)
+    info = await probe(source, SETTINGS)
+    feed = Arriving(source, tmp_path)
+    await feed.arrive(feed.size // 2)
+    (tmp_path / "work").mkdir()
+    pieces = grow(feed, info, plan_first(info, SETTINGS), tmp_path / "work", SETTINGS)
+    await anext(pieces)
+    await feed.until_asked(feed.there)
+    async with asyncio.timeout(20):
+        watches[0].ring()
+        await pieces.aclose()
+
+
 async def test_an_abandoned_upload_ends_the_work(tmp_path: Path) -> None:
     source = make_clip(container="ts", duration=6.0)
     info = await probe(source, SETTINGS)

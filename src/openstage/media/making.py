@@ -129,8 +129,10 @@ class Making:
             tool.add_done_callback(lambda _: watch.ring())
             try:
                 while not tool.done():
+                    # Not asyncio.wait_for: before Python 3.12 that forgets who gives up just as it is answered.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(watch.changed(), LOOK_SECONDS)
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await watch.changed()
                     await self._collect(ended=False)
                     self._look_at_time()
             finally:

@@ -175,7 +175,8 @@ class _Checked(httpcore.AsyncNetworkBackend):
         except ValueError:
             pass
         try:
-            addresses = await asyncio.wait_for(self._resolver(host), seconds)
+            async with asyncio.timeout(seconds):
+                addresses = await self._resolver(host)
         except TimeoutError:
             raise TooSlow(f"No name server tells in time where {host} is.") from None
         except (OSError, UnicodeError) as error:
