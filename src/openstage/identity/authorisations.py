@@ -207,8 +207,7 @@ class Authorisations:
         digest = tokens.digest(token)
         row = await self._database.fetch_one(
             """
-            select 'access_token', issued_at, expires_at, replaced_at, '', f.id, f.app_id, f.scopes,
-                   f.user_id
+            select 'access_token', issued_at, expires_at, replaced_at, '', f.id, f.app_id, f.scopes, f.user_id
             from access_token t join token_family f on f.id = t.family_id where digest = %(digest)s
             union all
             select 'refresh_token', issued_at, expires_at, used_at, case when keeps_refresh then 'kept' else '' end,
